@@ -1,0 +1,62 @@
+"""One plain Python function becomes a Markdown report that quotes the code that ran.
+
+    from quire import NotebookOutput
+
+    def main(log: NotebookOutput) -> None:
+        log.h1("A first report")
+        with log.code():
+            total = sum(range(10))
+        log.p(f"The sum is {total}.")
+
+`quire run SCRIPT` runs it and writes the report; `open_report` does so from any script.
+"""
+
+__version__ = "0.1.0"
+
+# `typing` itself would cost more than all the rest of this module; type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from quire.errors import DemoError, ParameterError, QuireError, ReportError, ReportInUse
+    from quire.events import Backend
+    from quire.notebook import NotebookOutput
+    from quire.parameters import Range
+    from quire.report import open_report
+
+__all__ = [
+    "Backend",
+    "DemoError",
+    "NotebookOutput",
+    "ParameterError",
+    "QuireError",
+    "Range",
+    "ReportError",
+    "ReportInUse",
+    "open_report",
+]
+
+_HOMES = {
+    "Backend": "events",
+    "DemoError": "errors",
+    "NotebookOutput": "notebook",
+    "ParameterError": "errors",
+    "QuireError": "errors",
+    "Range": "parameters",
+    "ReportError": "errors",
+    "ReportInUse": "errors",
+    "open_report": "report",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Imported when first asked for, so that `import quire` costs a program nothing.
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'quire' has no attribute {name!r}")
+    value = getattr(import_module(f"quire.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

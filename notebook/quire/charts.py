@@ -1,0 +1,104 @@
+"""Charts of metrics: a description that Vega-Lite draws."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from quire.series import Series
+
+# Okabe and Ito (2008), "Color Universal Design": told apart with every kind of colour vision.
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+# A curve over more decades than this says nothing on a linear axis.
+_DECADES = 1.7
+WIDTH, HEIGHT = 680, 260
+
+
+def describe(title: str, series: Mapping[str, Series]) -> dict[str, Any]:
+    """The Vega-Lite description of a line chart, the values included."""
+    curves = {
+        name: [p for p in line if math.isfinite(p[0]) and math.isfinite(p[1])]
+        for name, line in series.items()
+    }
+    points = [{"step": x, "value": y, "series": name} for name, curve in curves.items() for x, y in curve]
+    values = [value for curve in curves.values() for _, value in curve]
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    scale = "log" if low > 0 and math.log10(high / low) > _DECADES else "linear"
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 600},
+        "width": WIDTH - 140,
+        "height": HEIGHT - 80,
+        "padding": 12,
+        "autosize": {"type": "pad"},
+        "background": "white",
+        "data": {"values": points},
+        "mark": {"type": "line", "strokeWidth": 1.6, "point": len(points) <= 60 * max(1, len(series))},
+        "encoding": {
+            "x": {"field": "step", "type": "quantitative", "title": "step", "scale": {"nice": False}},
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": None if len(series) > 1 else next(iter(series), None),
+                "scale": {"type": scale, "zero": False},
+            },
+            "color": {
+                "field": "series",
+                "type": "nominal",
+                "title": None,
+                "sort": list(series),
+                "legend": {} if len(series) > 1 else None,
+                "scale": {"domain": list(series), "range": _colours(len(series))},
+            },
+        },
+        "config": {
+            "font": "Helvetica, Arial, sans-serif",
+            "axis": {
+                "gridColor": "#e6e6e6",
+                "domainColor": "#888",
+                "tickColor": "#888",
+                "labelColor": "#333",
+            },
+            "view": {"stroke": None},
+            "point": {"size": 14},
+        },
+    }
+
+
+def draw(title: str, series: Mapping[str, Series]) -> bytes | None:
+    """The chart as SVG, the same bytes for the same values; None where vl-convert is not installed."""
+    import json
+
+    try:
+        import vl_convert
+    except ImportError:
+        return None
+    return str(vl_convert.vegalite_to_svg(json.dumps(describe(title, series)))).encode()
+
+
+def summarise(series: Mapping[str, Series]) -> str:
+    """The chart in words."""
+    return "; ".join(f"{name} {_course(line)}" for name, line in series.items())
+
+
+def to_csv(series: Mapping[str, Series]) -> bytes:
+    """The points that were kept, a row each."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["series", "step", "value"])
+    writer.writerows(
+        [name, f"{step:.12g}", repr(value)] for name, line in series.items() for step, value in line
+    )
+    return text.getvalue().encode()
+
+
+def _course(line: Series) -> str:
+    broken = f" ({line.not_finite} not finite)" if line.not_finite else ""
+    if line.count == 1:
+        return f"{line.first[1]:.4g} at step {line.first[0]:.12g}{broken}"
+    return f"from {line.first[1]:.4g} to {line.last[1]:.4g} at step {line.last[0]:.12g}{broken}"
+
+
+def _colours(number: int) -> list[str]:
+    return [_COLOURS[index % len(_COLOURS)] for index in range(number)]

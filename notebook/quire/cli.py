@@ -1,0 +1,184 @@
+"""The command line."""
+
+import contextlib
+import faulthandler
+import inspect
+import os
+import shlex
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from quire import __version__, words
+from quire.errors import DemoError, ParameterError, ReportError
+from quire.failures import without_quire
+
+_INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM), which a run takes as it takes Ctrl-C."""
+
+
+class Refused(click.ClickException):
+    """What was asked cannot be done; nothing has run."""
+
+    exit_code = 2
+
+
+class Demos(click.Group):
+    """A group of which every script is a command, with the parameters of its demo as options."""
+
+    def __init__(
+        self, *args: Any, run: Callable[..., None], own_options: list[click.Option], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._run = run
+        self._own_options = own_options
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Imports the script and makes the command that runs its demo."""
+        from quire import parameters, script
+
+        file, _, function = cmd_name.partition("::")
+        path = Path(file)
+        if not path.is_file():
+            raise click.BadParameter(f"{file} is no file", ctx, param_hint="SCRIPT")
+        try:
+            module = script.load(path)
+        except Exception as error:
+            _die_of(error)
+        try:
+            demo = script.demo_in(module, path, function)
+            options = parameters.options(demo)
+        except (DemoError, ParameterError) as error:
+            raise Refused(str(error)) from error
+        _check_names(options, self._own_options, demo)
+        name = f"{path.stem}-{function}" if function else path.stem
+
+        def callback(**values: Any) -> None:
+            own = {option.name: values.pop(option.name or "") for option in self._own_options}
+            self._run(demo, name, values, **own)
+
+        told = (inspect.getdoc(demo) or "").partition("\n\n")[0]
+        return click.Command(cmd_name, params=[*options, *self._own_options], callback=callback, help=told)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """None by name: any script will do."""
+        return []
+
+
+def _check_names(options: list[click.Option], own: list[click.Option], demo: Callable[..., Any]) -> None:
+    taken = {option.name for option in own} | {"help"}
+    for option in options:
+        if option.name in taken:
+            raise Refused(
+                f"the parameter {option.name!r} of {demo.__name__} is also an option of quire: rename it"
+            )
+
+
+def _die_of(error: BaseException) -> NoReturn:
+    """Shows an error of the author's code, without Quire's part in it, and ends the program."""
+    traceback.print_exception(error.with_traceback(without_quire(error)))
+    raise SystemExit(1)
+
+
+def run_demo(
+    demo: Callable[..., Any], name: str, values: dict[str, Any], *, output: Path, reproducible: bool
+) -> None:
+    """Runs a demo and writes its report."""
+    from quire.parameters import plain
+    from quire.report import open_report
+
+    began = time.perf_counter()
+    # Where a crash of the interpreter is told: the descriptor 2 of a run leads into its report.
+    faulthandler.enable(os.dup(2))
+    command = shlex.join(["quire", *sys.argv[1:]])
+    folder = output / name
+    try:
+        log = open_report(folder, parameters=plain(values), command=command, reproducible=reproducible)
+    except ReportError as error:
+        raise Refused(str(error)) from error
+    try:
+        with log:
+            result = demo(log, **values)
+            if inspect.iscoroutine(result):
+                import asyncio
+
+                asyncio.run(result)
+    except KeyboardInterrupt as error:
+        click.echo(f"\nInterrupted; {folder / name}.md holds what was done by then.", err=True)
+        raise SystemExit(_TERMINATED if isinstance(error, Terminated) else _INTERRUPTED) from None
+    except ReportError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from error
+    except Exception as error:
+        click.echo(f"The run failed; {folder / name}.md holds what was done by then.", err=True)
+        _die_of(error)
+    click.echo(f"Wrote {folder / name}.md in {words.duration(time.perf_counter() - began)}.")
+
+
+_RUN_OPTIONS = [
+    click.Option(
+        ["output", "--output", "-o"],
+        type=click.Path(path_type=Path),
+        default=Path("reports"),
+        show_default=True,
+        help="The folder in which the report gets a folder of its own.",
+    ),
+    click.Option(
+        ["reproducible", "--reproducible"],
+        is_flag=True,
+        help="Leave out times, machine and commit, so that equal runs write equal bytes.",
+    ),
+]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="quire")
+def cli() -> None:
+    """Plain Python functions become reports that quote the code that ran."""
+
+
+cli.add_command(
+    Demos(
+        "run",
+        run=run_demo,
+        own_options=_RUN_OPTIONS,
+        subcommand_metavar="SCRIPT[::FUNCTION] [PARAMETERS]...",
+        help=(
+            "Run the demo in SCRIPT, and write its report as Markdown to reports/SCRIPT/.\n\n"
+            "A demo is a function whose first parameter is annotated as NotebookOutput; its other "
+            "parameters become options. `quire run SCRIPT --help` lists them."
+        ),
+    )
+)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main() -> None:
+    """Runs the command line."""
+    # Not on the main thread, or not on this system: then the default stays.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except click.Abort:
+        raise SystemExit(_INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    main()

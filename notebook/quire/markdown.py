@@ -1,0 +1,170 @@
+"""The backend that writes a report as Markdown, while the run goes on and once it has ended."""
+
+import re
+import threading
+import time
+from dataclasses import replace
+from typing import BinaryIO
+
+from quire import __version__, charts
+from quire.errors import ReportError
+from quire.events import (
+    Block,
+    Chart,
+    Closed,
+    Event,
+    Failure,
+    Heading,
+    Metadata,
+    Opened,
+    Output,
+    Picture,
+    Subreport,
+    Value,
+)
+from quire.folder import ReportFolder
+from quire.markdown_blocks import BlockWriter
+from quire.markdown_page import Page, Run
+from quire.tree import Node, Tree
+
+# With the reader of the output (0.05 s), less than a second of work is lost to a kill.
+_PAUSE = 0.5
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
+
+
+class MarkdownBackend:
+    """Writes `NAME.md`, and a page for each subreport, whole at every moment.
+
+    The pages are rewritten in one step, at most twice a second and from a thread of its own, so that
+    a kill or a full disk leaves the last whole state.
+
+    Args:
+        folder: the claimed folder of the report.
+        times: whether to say when the run was and how long it took; without, two equal runs give
+            equal bytes.
+    """
+
+    def __init__(self, folder: ReportFolder, *, times: bool = True) -> None:
+        self._run = Run(f"quire {__version__}", times=times)
+        self._tree = Tree(self._open_output)
+        self._pages = {"": Page(self._tree.root, folder, None)}
+        self._charts: dict[Node, Picture] = {}
+        self._blocks = BlockWriter(times=times, chart=self._charts.get, page=_page_address)
+        self._state = threading.Lock()
+        self._disk = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._pause = _PAUSE
+        self._is_closed = False
+
+    def write(self, event: Event) -> None:
+        """Takes the next event, and has the pages written before long.
+
+        Not at once: a run that fails as it begins leaves the last report as it was until it is closed.
+        """
+        with self._state:
+            self._take(event if self._run.times else _without_addresses(event))
+            if self._timer is None and not self._is_closed:
+                self._timer = threading.Timer(self._pause, self._write_soon)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Draws the charts and writes the pages for the last time.
+
+        Raises:
+            ReportError: they could not be written; the last version that could be is still there.
+        """
+        with self._state:
+            self._is_closed = True
+            if self._timer:
+                self._timer.cancel()
+            self._tree.root.end()
+            self._draw_charts()
+        try:
+            self._write_pages(durable=True)
+        except OSError as error:
+            document = self._pages[""].folder.document
+            raise ReportError(
+                f"cannot write {document}: {error.strerror or error}; what was written before is still there"
+            ) from error
+
+    def _take(self, event: Event) -> None:
+        self._tree.add(event)
+        if isinstance(event, Opened):
+            self._run.opened = event
+        elif isinstance(event, Closed):
+            self._run.closed = event
+        elif isinstance(event, Metadata):
+            self._run.metadata |= event.fields
+        elif isinstance(event, Subreport) and event.key not in self._pages:
+            above = self._page_of(event)
+            self._pages[event.key] = Page(self._tree.node(event.key), above.folder.inner(event.folder), above)
+        elif isinstance(event, Heading) and event.level > 1:
+            self._page_of(event).headings[event.key] = event
+        elif isinstance(event, Failure):
+            self._page_of(event).failure = event
+
+    def _page_of(self, event: Block) -> Page:
+        """The page on which a block stands."""
+        node = self._tree.node(event.parent)
+        while node.above is not None and not isinstance(node.event, Subreport):
+            node = node.above
+        return self._pages[node.event.key]
+
+    def _open_output(self, block: Block) -> tuple[str, BinaryIO]:
+        folder = self._page_of(block).folder
+        href = folder.reserve(f"{block.key}-output.txt")
+        return href, folder.stream(href)
+
+    def _write_soon(self) -> None:
+        began = time.perf_counter()
+        with self._state:
+            self._timer = None
+        try:
+            self._write_pages()
+        except OSError:
+            # A disk may be full for a while; the next event tries again, and `close` says so.
+            return
+        # A very long report is written less often, so that writing it never is what the run does.
+        self._pause = max(_PAUSE, 4 * (time.perf_counter() - began))
+
+    def _write_pages(self, *, durable: bool = False) -> None:
+        with self._disk:
+            with self._state:
+                pages = [(page, page.compose(self._run, self._blocks.write)) for page in self._pages.values()]
+            for page, text in pages:
+                page.folder.write_document(text, durable=durable)
+
+    def _draw_charts(self) -> None:
+        for node in list(self._tree.root.walk()):
+            if isinstance(node.event, Chart) and node.series:
+                self._draw(node, node.event)
+
+    def _draw(self, node: Node, chart: Chart) -> None:
+        folder = self._page_of(chart).folder
+        svg = charts.draw(chart.title, node.series)
+        if svg is None:
+            return
+        href = folder.reserve(f"{chart.key}.svg")
+        try:
+            folder.write(href, svg)
+        except OSError:
+            # The table that stands in for the picture says the same.
+            return
+        alt = f"{chart.title}: {charts.summarise(node.series)}"
+        self._charts[node] = Picture(file=href, alt=alt, width=charts.WIDTH, height=charts.HEIGHT)
+        node.touch()
+
+
+def _without_addresses(event: Event) -> Event:
+    """The event without the addresses in memory that the default `repr` tells: no two runs share them."""
+    if isinstance(event, Output | Value):
+        return replace(event, text=_ADDRESS.sub(" at 0x…>", event.text))
+    if isinstance(event, Failure):
+        message, trace = (_ADDRESS.sub(" at 0x…>", text) for text in (event.message, event.traceback))
+        return replace(event, message=message, traceback=trace)
+    return event
+
+
+def _page_address(subreport: Subreport) -> str:
+    return f"{subreport.folder}/{subreport.folder}.md"

@@ -1,0 +1,84 @@
+"""Opens a report: the folder, the backends, and the author's interface to them."""
+
+import datetime
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quire.console import ConsoleBackend
+from quire.errors import ReportError
+from quire.events import Backend, Opened, Scalar
+from quire.folder import ReportFolder
+from quire.markdown import MarkdownBackend
+from quire.notebook import NotebookOutput
+from quire.page import Page
+from quire.provenance import Linker
+from quire.session import Session
+from quire.source import source_of
+
+if TYPE_CHECKING:
+    import os
+
+
+def open_report(
+    path: "str | os.PathLike[str]",
+    *,
+    title: str = "",
+    parameters: Mapping[str, Scalar] | None = None,
+    command: str = "",
+    reproducible: bool = False,
+    backends: Sequence[Backend] = (),
+) -> NotebookOutput:
+    """Begins a report in the folder `path`: `open_report("reports/mnist")` writes `reports/mnist/mnist.md`.
+
+    Use it in a `with`, or close it; a script that ends closes it too. From here to its end, standard
+    output and error lead through Quire, to the terminal and to the block of code that runs.
+
+    Args:
+        path: the folder of the report; it is made if need be.
+        title: what to call the report as long as it has no heading of the first level; by default its
+            folder's name.
+        parameters: what the run was given, for its front matter and its end.
+        command: the command that makes this report, for its end; by default this process's own.
+        reproducible: leaves out what differs between two equal runs: times, machine and commit.
+        backends: further receivers of the report's events.
+
+    Raises:
+        ReportInUse: another run is writing this report.
+        ReportError: the folder cannot be made or written, or holds a document that Quire did not write.
+    """
+    where = Path(path)
+    _keep_source_of_caller()
+    folder = ReportFolder.claim(where)
+    linker = Linker(Path.cwd(), permanent=not reproducible)
+    markdown = MarkdownBackend(folder, times=not reproducible)
+    session = Session([markdown, *backends], linker, where, names_machine=not reproducible)
+    opened = Opened(
+        title=title or folder.name.replace("-", " ").replace("_", " ").capitalize(),
+        started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=command or _own_command(),
+        parameters=dict(parameters or {}),
+    )
+    try:
+        session.open(opened, ConsoleBackend)
+    except BaseException as error:
+        folder.release(tidy=False)
+        if isinstance(error, OSError):
+            raise ReportError(f"cannot write in {where}: {error.strerror or error}") from error
+        raise
+    return NotebookOutput(Page(session, folder))
+
+
+def _own_command() -> str:
+    """How this script was started, without the paths of this machine."""
+    if not sys.argv or not sys.argv[0]:
+        return ""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _keep_source_of_caller() -> None:
+    # Before the first step: the script may be edited while it runs.
+    frame = sys._getframe(2)
+    source_of(frame.f_code, frame.f_globals)

@@ -1,0 +1,127 @@
+"""One run of a report: what its pages share, from the first event to the last."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import BinaryIO
+
+from quire import capture, provenance
+from quire.errors import ReportError
+from quire.events import Backend, Closed, Event, Opened, Output, State
+from quire.names import Names
+from quire.provenance import Linker
+
+# Within which block each page of each session stands, in this thread or task.
+_within: ContextVar[Mapping[tuple[int, str], str]] = ContextVar("quire_within", default={})  # noqa: B039 - never mutated
+
+
+class Session:
+    """Hands the events of a run to its backends, in one order.
+
+    Args:
+        backends: what the events go to.
+        linker: names the files of quoted code.
+        folder: the folder of the report.
+        names_machine: whether to tell the machine and the commit, which differ between equal runs.
+    """
+
+    def __init__(
+        self, backends: Sequence[Backend], linker: Linker, folder: Path, *, names_machine: bool = True
+    ) -> None:
+        self.backends = list(backends)
+        self.linker = linker
+        self.folder = folder
+        self._names_machine = names_machine
+        self.keys = Names()
+        self.quoted: dict[tuple[str, str, int, str], str] = {}
+        self.failure: BaseException | None = None
+        self.troubles: list[str] = []
+        self.is_closed = False
+        self._pid = os.getpid()
+        self._began = time.perf_counter()
+        self._base = capture.Sink(lambda text: self.output("", text), is_base=True)
+
+    def open(self, opened: Opened, make_console: Callable[[BinaryIO], Backend]) -> None:
+        """Begins to capture, and hands on the first event.
+
+        Args:
+            opened: the first event.
+            make_console: makes the backend that shows the run, given what stands for the terminal.
+        """
+        terminal = capture.start(self._base, self.folder)
+        self.backends.append(make_console(terminal))
+        try:
+            self.emit(opened)
+        except BaseException:
+            self._base.leave()
+            capture.stop()
+            raise
+
+    def emit(self, event: Event) -> None:
+        """Hands an event to every backend, after all that was printed before it.
+
+        Raises:
+            ReportError: the report is closed, or this process was forked from the one that opened it.
+        """
+        if not self.is_mine:
+            raise ReportError(
+                f"this report belongs to process {self._pid}: a forked process may print, "
+                "but must give its results to that one to be reported"
+            )
+        with capture.lock:
+            if self.is_closed:
+                raise ReportError("this report is closed: nothing can be added to it any more")
+            capture.sync()
+            for backend in self.backends:
+                backend.write(event)
+
+    def output(self, parent: str, text: str) -> None:
+        """Hands on captured text; called under the lock."""
+        if not self.is_closed:
+            for backend in self.backends:
+                backend.write(Output(parent=parent, text=text))
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this is the process that opened the report."""
+        return os.getpid() == self._pid
+
+    def within(self, page: str) -> str:
+        """The key of the block in which the page `page` stands here; the page's own key outside of all."""
+        return _within.get().get((id(self), page), page)
+
+    def stand_within(self, page: str, key: str) -> None:
+        """Makes the block `key` the one in which blocks of `page` stand from here on."""
+        _within.set({**_within.get(), (id(self), page): key})
+
+    def close(self, state: State) -> None:
+        """Ends the run: the rest of the output, where all came from, and the backends' own ends.
+
+        Raises:
+            ReportError: a backend could not finish what it writes.
+        """
+        self._base.leave()
+        elapsed = time.perf_counter() - self._began
+        self.emit(Closed(state=state, elapsed=elapsed, provenance=self._provenance()))
+        self.is_closed = True
+        try:
+            with contextlib.ExitStack() as ends:
+                for backend in self.backends:
+                    ends.callback(backend.close)
+        finally:
+            lost = capture.stop()
+        if lost:
+            self.troubles.append(f"{lost:,} bytes of output could not be kept")
+        if self.troubles:
+            raise ReportError(f"the report is not complete: {'; '.join(self.troubles)}")
+
+    def _provenance(self) -> dict[str, str]:
+        versions = {"Versions": provenance.versions()}
+        if not self._names_machine:
+            return versions
+        tree = self.linker.checkout
+        commit = {"Commit": tree.describe()} if tree else {}
+        return {**commit, **versions, "Machine": provenance.machine()}

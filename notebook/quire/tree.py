@@ -1,0 +1,96 @@
+"""A report as it stands: the blocks that the events so far have made, each in its place."""
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from quire.events import Block, Code, Event, Metric, Output
+from quire.printed import Printed
+from quire.series import Series
+
+
+class Node:
+    """A block with what stands inside it, in order: other blocks, and what was printed between them.
+
+    Attributes:
+        event: the newest state of the block.
+        above: the block around it, or None at the top of the report.
+        series: a chart's metrics by name.
+        is_fresh: whether anything in or below it has changed since somebody set this to False.
+    """
+
+    def __init__(self, event: Block, above: "Node | None") -> None:
+        self.event = event
+        self.above = above
+        self.inside: list[Node | Printed] = []
+        self.series: dict[str, Series] = {}
+        self.is_fresh = True
+
+    def touch(self) -> None:
+        """Marks this block and all around it as changed."""
+        node: Node | None = self
+        while node is not None:
+            node.is_fresh = True
+            node = node.above
+
+    def walk(self) -> "Iterator[Node]":
+        """This node and all below it, in order."""
+        yield self
+        for child in self.inside:
+            if isinstance(child, Node):
+                yield from child.walk()
+
+    def end(self) -> None:
+        """Says that nothing more will be printed here or below."""
+        for child in self.inside:
+            child.end()
+
+
+class Tree:
+    """Builds the nodes of a report from its events.
+
+    Args:
+        open_file: opens a file for a block's long output, given the block; see `Printed`.
+    """
+
+    def __init__(self, open_file: Callable[[Block], tuple[str, BinaryIO]]) -> None:
+        self.root = Node(Block(key=""), None)
+        self._nodes = {"": self.root}
+        self._open_file = open_file
+
+    def node(self, key: str) -> Node:
+        """The block with this key; the report itself for ""."""
+        return self._nodes[key]
+
+    def add(self, event: Event) -> None:
+        """Takes the next event; those that make no block change nothing."""
+        if isinstance(event, Block):
+            self._place(event)
+        elif isinstance(event, Output):
+            self._print(event)
+        elif isinstance(event, Metric):
+            chart = self._nodes[event.chart]
+            chart.series.setdefault(event.name, Series()).add(event.step, event.value)
+            chart.touch()
+
+    def _place(self, event: Block) -> None:
+        node = self._nodes.get(event.key)
+        if node is None:
+            above = self._nodes[event.parent]
+            node = self._nodes[event.key] = Node(event, above)
+            above.inside.append(node)
+        node.event = event
+        if isinstance(event, Code) and event.state != "running":
+            node.end()
+        node.touch()
+
+    def _print(self, event: Output) -> None:
+        node = self._nodes[event.parent]
+        # What is printed outside of every block is on the terminal and in the log, not on a page.
+        if not isinstance(node.event, Code):
+            return
+        if not node.inside or not isinstance(node.inside[-1], Printed):
+            node.inside.append(Printed(lambda: self._open_file(node.event)))
+        last = node.inside[-1]
+        assert isinstance(last, Printed)
+        last.add(event.text)
+        node.touch()

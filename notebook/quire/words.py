@@ -1,0 +1,40 @@
+"""Figures as people read them."""
+
+
+def duration(seconds: float) -> str:
+    """A time with two or three figures: `40 µs`, `0.65 s`, `12.3 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def size(count: int) -> str:
+    """A number of bytes: `512 bytes`, `1.4 kB`, `7.7 MB`."""
+    if count < 1000:
+        return f"{count} bytes"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.5:
+            return f"{value:.{1 if value < 99.5 else 0}f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def share(done: int, total: int | None) -> str:
+    """How far something has come: `120 of 500 (24 %)`, or `120` where the whole is not known."""
+    return f"{done:,}" if not total else f"{done:,} of {total:,} ({100 * done // total} %)"
