@@ -1,0 +1,38 @@
+"""Shapes with geometry: where in the picture each unit of a layer stands."""
+
+import math
+
+import numpy as np
+
+from quire_models.kernels import Floats
+
+Shape = tuple[int, ...]
+"""Height and width, and perhaps the number of channels."""
+
+
+def check_shape(shape: Shape) -> Shape:
+    """`shape`, if it is one: two or three whole numbers from 1 up.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if len(shape) not in (2, 3) or any(not isinstance(n, int | np.integer) or n < 1 for n in shape):
+        raise ValueError(f"a shape is (height, width) or (height, width, channels), not {shape!r}")
+    return tuple(int(n) for n in shape)
+
+
+def positions(shape: Shape) -> Floats:
+    """Where each unit stands: shape (units, 2), its row and column from 0 to 1.
+
+    Channels of one place share its position; the middle of a single row or column is 0.5.
+    """
+    rows, columns = (np.linspace(0, 1, n) if n > 1 else np.array([0.5]) for n in shape[:2])
+    grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.repeat(grid, math.prod(shape[2:]), axis=0).astype(np.float32)
+
+
+def distances(inputs: Shape, outputs: Shape) -> Floats:
+    """The distance of each input unit to each output unit, both on the unit square: (inputs, outputs)."""
+    apart = positions(inputs)[:, None] - positions(outputs)[None]
+    lengths: Floats = np.sqrt((apart**2).sum(axis=2))
+    return lengths
