@@ -1,0 +1,78 @@
+"""The demos run, and what they say holds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quire import script
+from quire.events import Metric, Picture
+from quire.testing import Recorder, record
+
+ROOT = Path(__file__).parents[2]
+MNIST = ROOT.parent / "shared/data/mnist"
+
+
+def run(name: str, **parameters: Any) -> Recorder:
+    path = ROOT / "demos" / f"{name}.py"
+    return record(script.demo_in(script.load(path), path), **parameters)
+
+
+def test_hello() -> None:
+    recorder = run("hello", count=4)
+    assert recorder.values == ["10"]
+    assert recorder.output == "summing 1 2 3 4\n"
+
+
+@pytest.fixture(scope="module")
+def digits() -> Recorder:
+    """The main job, with a third of its epochs."""
+    return run("mnist", epochs=20)
+
+
+def test_mnist_shows_what_the_article_showed(digits: Recorder) -> None:
+    for heading in ("Layer 1: 8x8 to 6x6", "Layer 2: 6x6 to 4x4", "Tuning them together", "The worst errors"):
+        assert heading in digits.headings
+    curves = {event.chart for event in digits.events if isinstance(event, Metric)}
+    assert len(curves) == 5, "a curve for each layer, the tuning, and both classifiers"
+    captions = " ".join(figure.caption for figure in digits.figures)
+    for caption in ("The first 60 pictures", "The 36 units of layer 1", "The 16 units of layer 2"):
+        assert caption in captions
+
+
+def test_mnist_learns(digits: Recorder) -> None:
+    losses = [value for _, value in digits.metric("loss")]
+    assert losses[0] > 3 * min(losses)
+    frozen, tuned = (float(value) for value in digits.values if value.startswith("0."))
+    assert 0.85 < frozen < tuned
+    assert tuned > 0.95
+
+
+def test_mnist_puts_inputs_beside_reconstructions(digits: Recorder) -> None:
+    table = next(table for table in digits.tables if table.columns[0].name == "input")
+    assert [column.name for column in table.columns][:3] == ["input", "code", "reconstruction"]
+    assert len(table.rows) == 10
+    assert all(isinstance(cell, Picture) for cell in table.rows[0][:3])
+
+
+def test_mnist_counts_what_is_taken_for_what(digits: Recorder) -> None:
+    table = next(table for table in digits.tables if table.columns[0].name == "true")
+    counts = [[int(cell) for cell in row[1:11] if isinstance(cell, int)] for row in table.rows]
+    assert sum(map(sum, counts)) == 360
+    tuned = float([value for value in digits.values if value.startswith("0.")][1])
+    assert sum(counts[i][i] for i in range(10)) / 360 == tuned
+    for row, line in zip(counts, table.rows, strict=True):
+        assert line[11] == row[int(str(line[0]))] / sum(row), "the accuracy for each class"
+
+
+def test_mnist_says_its_findings_first(digits: Recorder) -> None:
+    assert digits.texts[1].startswith("**What came out:** 16 numbers give a picture of\n64 pixels back")
+
+
+def test_mnist_on_the_real_thing() -> None:
+    """An epoch of each phase; five, as the report has them, give 97 % and more."""
+    if not MNIST.is_dir():
+        pytest.skip(f"MNIST is not at {MNIST}")
+    recorder = run("mnist", dataset="mnist", data=MNIST, epochs=1)
+    tuned = float([value for value in recorder.values if value.startswith("0.")][1])
+    assert tuned > 0.95

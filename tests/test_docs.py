@@ -1,0 +1,59 @@
+"""What the documents say is so."""
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from quire import NotebookOutput
+from quire.cli import _RUN_OPTIONS
+from tests.notebook.reports import hrefs
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "reports").rglob("*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"\A---\n.*?\n---\n", "", document.read_text(), flags=re.DOTALL)
+    for href in hrefs(text):
+        if not re.match(r"\w+:|#", href):
+            assert (document.parent / unquote(href.partition("#")[0])).exists(), href
+
+
+def test_the_readme_shows_the_demo_as_it_is() -> None:
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    demo = (ROOT / "demos/hello.py").read_text().partition("\n\n")[2]
+    assert example == demo
+
+
+def test_the_readme_has_exactly_two_commands() -> None:
+    commands = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert [len(command.strip().splitlines()) for command in commands] == [2, 2]
+    for command in commands:
+        assert command.count("\n# ") == 0
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        for extra in re.findall(r"\[([\w,]+)\]", command)[0].split(","):
+            assert extra in extras
+
+
+def test_every_verb_is_documented() -> None:
+    listed = re.findall(r"^\| ((?:`\w+` ?)+)\|", (ROOT / "docs/reports.md").read_text(), re.MULTILINE)
+    verbs = {
+        name for name, value in vars(NotebookOutput).items() if inspect.isfunction(value) and name[0] != "_"
+    }
+    assert {verb for row in listed for verb in re.findall(r"\w+", row)} == verbs
+
+
+def test_every_option_is_documented() -> None:
+    text = (ROOT / "docs/reports.md").read_text()
+    assert [option.name for option in _RUN_OPTIONS if f"--{option.name}" not in text] == []
+
+
+def test_the_menu_names_what_there_is() -> None:
+    menu = (ROOT / "Makefile").read_text()
+    for path in re.findall(r"[\w/.]+\.py\b", menu):
+        assert (ROOT / path).exists(), path
