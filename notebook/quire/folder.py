@@ -52,7 +52,9 @@ class ReportFolder:
             raise ReportError(f"cannot write a report in {path}: {error.strerror}") from error
         try:
             _check_is_ours(path / f"{name}.md")
-            return cls(path, name, _Ledger(path, lock))
+            # What runs may change the working folder; the report stays where it was begun.
+            whole = path.absolute()
+            return cls(whole, name, _Ledger(whole, lock))
         except BaseException:
             lock.release()
             raise

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import BinaryIO
 
-from quire import __version__, charts
+from quire import __version__, charts, words
 from quire.errors import ReportError
 from quire.events import (
     Block,
@@ -83,7 +83,7 @@ class MarkdownBackend:
         try:
             self._write_pages(durable=True)
         except OSError as error:
-            document = self._pages[""].folder.document
+            document = words.place(self._pages[""].folder.document)
             raise ReportError(
                 f"cannot write {document}: {error.strerror or error}; what was written before is still there"
             ) from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from quire import capture, failures
+from quire import capture, failures, words
 from quire.display import Cleaned, Formula, Marked, Plain, Shown, show
 from quire.events import (
     Admonition,
@@ -221,7 +221,9 @@ class Page:
                 "failure",
             )
             if where:
-                error.add_note(f"in the block of code at {where}; {self.folder.document} says more")
+                error.add_note(
+                    f"in the block of code at {where}; {words.place(self.folder.document)} says more"
+                )
         return state
 
     def _name(self, name: str, key: str | None, *, is_whole: bool = False) -> str:

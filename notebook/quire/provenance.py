@@ -131,7 +131,7 @@ class Linker:
     def name(self, path: str) -> str:
         """The file relative to the work tree (or to where the run was started), else its name alone."""
         if path not in self._names:
-            file = Path(path).resolve()
+            file = (self.base / path).resolve()
             inside = file.is_relative_to(self._root)
             self._names[path] = file.relative_to(self._root).as_posix() if inside else file.name
         return self._names[path]

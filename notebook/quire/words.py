@@ -1,4 +1,6 @@
-"""Figures as people read them."""
+"""Figures and places as people read them."""
+
+from pathlib import Path
 
 
 def duration(seconds: float) -> str:
@@ -33,6 +35,16 @@ def size(count: int) -> str:
 def count(number: int, noun: str) -> str:
     """A number with its noun: `1 row`, `2,000 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def place(path: Path) -> str:
+    """A path as one would type it here: relative to the working folder if it lies below it."""
+    whole = path.absolute()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return str(whole)
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
 def share(done: int, total: int | None) -> str:

@@ -209,6 +209,31 @@ def test_a_crash_of_the_interpreter_is_told_on_the_terminal(quire: Run, demo: De
     assert "before" in text
 
 
+def test_a_demo_that_changes_the_working_folder(quire: Run, demo: Demo, tmp_path: Path) -> None:
+    """The report, its files and its links stay where they were begun, and so does what is told of them."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    demo(
+        f"""
+        os.chdir({str(elsewhere)!r})
+        with log.code():
+            print("from elsewhere")
+        log.file("text", "note.txt")
+        log.subreport("Inner").close()
+        1 / 0
+        """,
+        head="import os",
+    )
+    done = quire("run", "demo.py", check=False)
+    assert "ZeroDivisionError" in done.stderr
+    text = check(tmp_path / "reports/demo/demo.md")
+    assert "from elsewhere" in text
+    assert "](../../demo.py#L" in text
+    assert (tmp_path / "reports/demo/etc/note.txt").read_text() == "text"
+    assert (tmp_path / "reports/demo/inner/inner.md").exists()
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_plain_script(tmp_path: Path) -> None:
     """Without `quire run`, and even without closing the report."""
     import sys
