@@ -1,6 +1,7 @@
 """How a value is shown, by its type and without importing the library of which it might be."""
 
 import base64
+import contextlib
 import dataclasses
 import pprint
 import re
@@ -57,7 +58,9 @@ def show(value: Any) -> Shown | None:
     if is_array(value):
         return Plain(summary(value))
     if is_frame(value):
-        return grid(value)
+        # A frame that is no table of named columns (pandas lets two have one name) still shows itself.
+        with contextlib.suppress(ValueError):
+            return grid(value)
     if rich := _rich(value):
         return rich
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -177,8 +180,9 @@ def _repr(value: Any) -> str:
     # NumPy's own form, `np.float64(0.5)`, says less to a reader.
     text = repr(value.item() if is_number_of_numpy(value) else value)
     if len(text) > 100 and isinstance(value, dict | list | tuple | set | frozenset):
-        text = pprint.pformat(value, width=100, sort_dicts=False)
-    return _cut(text)
+        text = pprint.pformat(value, width=100, compact=True, sort_dicts=False)
+    # An address in memory tells a reader nothing, and differs in each run.
+    return _cut(re.sub(r" at 0x[0-9a-fA-F]+(?=>)", "", text))
 
 
 def _cut(text: str) -> str:

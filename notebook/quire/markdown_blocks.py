@@ -128,7 +128,8 @@ class BlockWriter:
             below = f"{below} " if below else ""
             below += f"({shown:,} of {words.count(length, 'row')}"
             below += f"; [all of them]({event.file}))" if event.file else ")"
-        body = table(event.columns, event.rows, (event.left_out, event.gap))
+        # A table without columns is none to Markdown.
+        body = table(event.columns, event.rows, (event.left_out, event.gap)) if event.columns else "*Empty.*"
         return _joined(anchor(event.key), body, _emphasised(below))
 
     def _math(self, event: Math, node: Node) -> str:

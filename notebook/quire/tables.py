@@ -144,7 +144,12 @@ def _of_columns(columns: Mapping[Any, Any]) -> Grid:
 def _of_frame(data: Any) -> Grid:
     import narwhals as nw
 
-    frame = nw.from_native(data, eager_only=True, allow_series=True)
+    try:
+        frame = nw.from_native(data, eager_only=True, allow_series=True)
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(
+            "the columns of a table need names of their own: rename those that are equal"
+        ) from error
     index = nw.maybe_get_index(frame)
     if isinstance(frame, nw.Series):
         frame = frame.to_frame()
@@ -155,7 +160,7 @@ def _of_frame(data: Any) -> Grid:
     if index is not None and list(index[: len(rows)]) != list(range(len(rows))):
         labels = [*index[: len(head)], *(index[-len(tail) :] if len(tail) else ())]
         rows = [(label, *row) for label, row in zip(labels, rows, strict=True)]
-        names = (str(index.name or ""), *names)
+        names = (", ".join(str(name or "") for name in index.names), *names)
     return Grid(names, tuple(rows), len(frame), _HEAD if len(tail) else 0)
 
 

@@ -16,7 +16,7 @@ import PIL.Image
 import polars as pl
 import pytest
 
-from quire import NotebookOutput
+from quire import NotebookOutput, open_report
 from quire.display import show
 from quire.events import Failure, Html, Math, Picture, Table, Text, Value
 from quire.images import encode, to_pillow
@@ -74,6 +74,14 @@ def offering(**methods: object) -> object:
 )  # fmt: skip
 def test_values_as_text(value: object, text: str) -> None:
     assert shown(value).values[0].startswith(text)
+
+
+def test_an_address_in_memory_is_left_out() -> None:
+    assert shown(object()).values[0] == "<object object>"
+
+
+def test_a_long_list_fills_its_lines() -> None:
+    assert len(shown([1] * 1000).values[0].splitlines()) < 40
 
 
 def test_none_shows_nothing() -> None:
@@ -240,6 +248,25 @@ def test_the_index_of_pandas_is_shown_if_it_says_something() -> None:
         20_000,
     )
     assert grid(pl.Series("s", [1, 2])).rows == ((1,), (2,))
+    two = pd.MultiIndex.from_tuples([("a", 1)], names=["x", "y"])
+    assert grid(pd.DataFrame({"z": [1]}, index=two)).names == ("x, y", "z")
+
+
+def test_a_frame_whose_columns_share_a_name_shows_itself(tmp_path: Path) -> None:
+    frame = pd.DataFrame([[11, 22]], columns=["u", "u"])
+    with open_report(tmp_path / "r") as log:
+        log.code(lambda: frame)
+        with pytest.raises(ValueError, match="rename"):
+            log.table(frame)
+    text = (tmp_path / "r/r.md").read_text()
+    assert "<td>11</td>" in text
+    assert "<td>22</td>" in text
+
+
+def test_a_table_of_nothing_says_so(tmp_path: Path) -> None:
+    with open_report(tmp_path / "r") as log:
+        log.table([])
+    assert "*Empty.*" in (tmp_path / "r/r.md").read_text()
 
 
 def test_rows_need_not_be_equal() -> None:
@@ -295,8 +322,6 @@ def test_cells_may_be_pictures(tmp_path: Path) -> None:
 
 
 def test_s32_a_long_table_is_shown_in_part_and_kept_whole_without_formulas(tmp_path: Path) -> None:
-    from quire import open_report
-
     rows = [
         {"n": number, "text": text} for number in range(25) for text in ("=1+1", "+1", "-x", "@a", "plain")
     ]
@@ -343,7 +368,6 @@ def test_metrics_of_every_library() -> None:
 
 def test_a_failure_is_recorded() -> None:
     recorder = Recorder()
-    from quire import open_report
 
     def fail(folder: Path) -> None:
         with open_report(folder, backends=[recorder]) as log, log.code():
