@@ -139,7 +139,7 @@ def import_cost(rounds: int) -> str:
         }
         middle = {n: statistics.median(s) for n, s in measure(commands, Path(name), 3 * rounds).items()}
     first, all_ = (1000 * (middle[name] - middle["nothing"]) for name in ("quire", "all"))
-    return f"`import quire`: {first:.0f} ms. With all that a report needs: {all_:.0f} ms.\n"
+    return f"`import quire`: {max(first, 0.0):.1f} ms. With all that a report needs: {all_:.0f} ms.\n"
 
 
 def ten_small_blocks(rounds: int) -> str:
