@@ -128,7 +128,10 @@ def test_images_at_other_scales_and_types(stack: StackedAutoencoder, digits: Dat
     doubles = digits.test_images.astype(np.float64)
     assert np.array_equal(stack.transform(doubles), stack.transform(digits.test_images))
     assert np.array_equal(stack.transform(np.asfortranarray(doubles)), stack.transform(doubles))
-    assert np.array_equal(stack.transform(digits.test_images[::2]), stack.transform(digits.test_images)[::2])
+    # Not to the bit: how BLAS sums a row may depend on how many rows there are.
+    np.testing.assert_allclose(
+        stack.transform(digits.test_images[::2]), stack.transform(digits.test_images)[::2], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
