@@ -147,18 +147,23 @@ def _decoded(kind: str, content: str) -> bytes:
 
 def _cleaned(html: str) -> Cleaned | None:
     """The HTML without styles and handlers; None if it lives by its script, or nothing is left to read."""
-    import nh3
-
     if "<script" in html.lower():
         return None
-    tags = nh3.ALLOWED_TAGS - {"img"}
-    clean = nh3.clean(
-        html, tags=tags, attributes={"*": {"colspan", "rowspan", "align", "title"}, "a": {"href"}}
-    )
+    clean = clean_html(html)
     if not re.sub(r"<[^>]*>|\s|&nbsp;", "", clean):
         return None
     # A blank line would end the HTML where Markdown reads it.
     return Cleaned(re.sub(r"\n\s*\n+", "\n", clean.strip()))
+
+
+def clean_html(html: str) -> str:
+    """The HTML without scripts, styles, pictures and whatever else could act."""
+    import nh3
+
+    tags = nh3.ALLOWED_TAGS - {"img"}
+    return nh3.clean(
+        html, tags=tags, attributes={"*": {"colspan", "rowspan", "align", "title"}, "a": {"href"}}
+    )
 
 
 def _is_flat(mapping: Mapping[Any, Any]) -> bool:

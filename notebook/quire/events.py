@@ -7,19 +7,24 @@ every one of them. The rules:
   (`""` is the page itself). A second block with the same key replaces the first where it stands:
   that is how progress, pictures and a running block of code update.
 - Any block may hold others. What stands inside a `Subreport` is a page of its own.
-- `Output` and `Metric` are appended to the block they name; nothing replaces them.
+- `Output` and `Metric` are appended to the block they name; nothing replaces them. `Emptied` takes
+  away what stands inside a block.
 - Links and files are relative to the folder of the page on which the block stands.
 
 Nothing here knows Markdown's or HTML's ways to write a table or a picture: that is a backend's work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Scalar = str | int | float | bool | None
-State = Literal["running", "done", "failed", "interrupted"]
+State = Literal["running", "done", "failed", "interrupted", "stopped", "died"]
+"""How a run stands. `stopped` is finished early, as asked; `died` is ended by a signal or a crash."""
+
 Severity = Literal["note", "tip", "important", "warning", "caution"]
+ControlKind = Literal["slider", "number", "choice", "checkbox", "text", "button", "upload", "sketch"]
+Json = str | int | float | bool | None | Sequence["Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +44,14 @@ class Opened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Event):
-    """The run ended after `elapsed` seconds; `provenance` says what it ran on, in order of interest."""
+    """The run ended after `elapsed` seconds; `provenance` says what it ran on, in order of interest.
+
+    `detail` says more of the state: what a run died of.
+    """
 
     state: State
     elapsed: float
+    detail: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -241,6 +250,56 @@ class Progress(Block):
 class Chart(Block):
     """Where the metrics sent to this key are drawn."""
 
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control(Block):
+    """A control that a viewer can set, with the value that it has.
+
+    `settings` are the limits of the value, by kind: `least`, `greatest` and `step` of a slider or a
+    number, `options` of a choice, `longest` of a text, `height` and `width` of a sketch (whose value
+    is a row-major list of numbers from 0 to 1), `accept` of an upload (whose value is a file's name).
+    The value of a button is how often it was pressed.
+    """
+
+    kind: ControlKind
+    label: str
+    value: Json = None
+    settings: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interact(Block):
+    """Controls with what a function makes of their values; both are blocks within it."""
+
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Block):
+    """A block that only holds others, so that they can be emptied out together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emptied(Event):
+    """All that stood inside the block `key` is gone; its keys are free again."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """The run waits for a viewer to let it go on, or goes on again."""
+
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered(Event):
+    """The author offers the page `name`, which is rendered when a viewer asks for it."""
+
+    name: str
     title: str
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from quire import words
 from quire.events import Cell, Column, Picture
 from quire.terminal_text import clean
 
@@ -86,15 +87,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], gap: tuple[
 
 def cell(value: Cell, format_: str = "") -> str:
     """One cell of a table."""
-    if isinstance(value, Picture):
-        return picture(value)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return escape(str(value))
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return format(value, format_ or (".4g" if isinstance(value, float) else ""))
+    return picture(value) if isinstance(value, Picture) else escape(words.cell(value, format_))
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import BinaryIO
 
-from quire.terminal_text import TerminalText
+from quire.terminal_text import COLOUR, TerminalText
 
 # Up to this much, output is shown whole: a screenful, and no line of it longer than a page.
 _MOST_LINES, _MOST = 60, 8_000
@@ -15,6 +15,7 @@ class Printed:
 
     Args:
         open_file: opens the file for the whole text, and says its address; called if the text gets long.
+        colours: whether `head` and `tail` keep the sequences that set colours; the file never does.
 
     Attributes:
         href: the address of the whole text, or "" as long as it is short.
@@ -22,9 +23,9 @@ class Printed:
         lost: why the file does not hold everything, or "".
     """
 
-    def __init__(self, open_file: Callable[[], tuple[str, BinaryIO]]) -> None:
+    def __init__(self, open_file: Callable[[], tuple[str, BinaryIO]], *, colours: bool = False) -> None:
         self._open_file = open_file
-        self._screen = TerminalText()
+        self._screen = TerminalText(colours=colours)
         self._length = 0
         # Once the text is long: its beginning and its end, each a little more than is shown.
         self._begin = self._rest = ""
@@ -97,7 +98,7 @@ class Printed:
     def _write(self, text: str) -> None:
         if self._file and not self.lost:
             try:
-                self._file.write(text.encode("utf-8", "backslashreplace"))
+                self._file.write(COLOUR.sub("", text).encode("utf-8", "backslashreplace"))
                 # What a page says was kept must survive a kill.
                 self._file.flush()
             except OSError as error:

@@ -50,12 +50,16 @@ class Tree:
 
     Args:
         open_file: opens a file for a block's long output, given the block; see `Printed`.
+        colours: whether to keep the colours of what is printed.
     """
 
-    def __init__(self, open_file: Callable[[Block], tuple[str, BinaryIO]]) -> None:
+    def __init__(
+        self, open_file: Callable[[Block], tuple[str, BinaryIO]], *, colours: bool = False
+    ) -> None:
         self.root = Node(Block(key=""), None)
         self._nodes = {"": self.root}
         self._open_file = open_file
+        self._colours = colours
 
     def node(self, key: str) -> Node:
         """The block with this key; the report itself for ""."""
@@ -89,7 +93,7 @@ class Tree:
         if not isinstance(node.event, Code):
             return
         if not node.inside or not isinstance(node.inside[-1], Printed):
-            node.inside.append(Printed(lambda: self._open_file(node.event)))
+            node.inside.append(Printed(lambda: self._open_file(node.event), colours=self._colours))
         last = node.inside[-1]
         assert isinstance(last, Printed)
         last.add(event.text)

@@ -1,5 +1,6 @@
 """Figures and places as people read them."""
 
+import math
 from pathlib import Path
 
 
@@ -50,3 +51,14 @@ def place(path: Path) -> str:
 def share(done: int, total: int | None) -> str:
     """How far something has come: `120 of 500 (24 %)`, or `120` where the whole is not known."""
     return f"{done:,}" if not total else f"{done:,} of {total:,} ({100 * done // total} %)"
+
+
+def cell(value: object, format_: str = "") -> str:
+    """What stands in a cell of a table: numbers with four figures, or as the column's format says."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return format(value, format_ or (".4g" if isinstance(value, float) else ""))

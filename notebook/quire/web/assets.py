@@ -1,0 +1,72 @@
+"""The page's style and scripts: where they are, and under which URLs a page asks for them."""
+
+import hashlib
+import mimetypes
+from functools import cache
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+TEMPLATES = Path(__file__).parent / "templates"
+# Made by vl-convert when it is first asked for; see `quire.web.vega`.
+BUNDLE = "vega.js"
+
+# The page's policy: nothing but its own files, no styles or scripts within HTML.
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "font-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+"""The Content-Security-Policy under which every live page works."""
+
+
+def names() -> list[str]:
+    """The names of all assets but the charts' bundle."""
+    return sorted(path.name for path in STATIC.iterdir())
+
+
+def read(name: str) -> tuple[bytes, str]:
+    """An asset's bytes and its media type.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    if name == BUNDLE:
+        from quire.web import vega
+
+        return vega.bundle(), "text/javascript"
+    if name not in names():
+        raise KeyError(name)
+    kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
+    return (STATIC / name).read_bytes(), kind or "application/octet-stream"
+
+
+@cache
+def version() -> str:
+    """A short hash of all assets. Scripts import one another by name, so they change together."""
+    digest = hashlib.sha256()
+    for name in names():
+        digest.update((STATIC / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def url(name: str) -> str:
+    """An asset's URL, relative to the report's page, which changes when any asset does."""
+    return f"assets/{name}?v={version()}"
+
+
+def style() -> str:
+    """All of the style as one text, for a file that stands alone."""
+    return "".join((STATIC / name).read_text("utf-8") for name in ("page.css", "code.css"))
+
+
+def icon(state: str) -> str:
+    """Which of the icons tells a run's state."""
+    return {"running": "running", "paused": "paused", "done": "done", "stopped": "done"}.get(state, "failed")

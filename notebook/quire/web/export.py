@@ -1,0 +1,107 @@
+"""A whole report as one HTML file that needs nothing else: no network, no folder, no script."""
+
+import base64
+import hashlib
+import mimetypes
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from quire.events import Block, Control, Figure, Link, Subreport, Table
+from quire.printed import Printed
+from quire.tree import Node
+from quire.web import assets
+from quire.web.renderer import Renderer
+from quire.web.view import PageView, page_of
+
+Read = Callable[[str, str], bytes | None]
+"""Gives the bytes of a file, for the key of a page and the file's address there; None if there is none."""
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
+# Larger files stay beside the report: a page of gigabytes is none.
+_MOST = 25_000_000
+
+
+def export(view: PageView, read: Read, *, times: bool = True) -> str:
+    """The report as one HTML document: its subreports at its end, its pictures and files within it.
+
+    Only files that blocks of the report name are taken in, whatever its text says.
+
+    Args:
+        view: the report's own page.
+        read: gives the bytes of a file of the report.
+        times: whether to say when the run was and how long it took.
+    """
+    files = _Files(view.node, read)
+    renderer = Renderer(address=files.url, live=False, times=times, pixels=files.pixels)
+    style = assets.style()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return renderer.document(
+        view, pages=_pages(view), policy=_POLICY.format(digest), style=style, icon=_icon(view.stands)
+    )
+
+
+class _Files:
+    """The files that blocks of the report name, as data URIs."""
+
+    def __init__(self, root: Node, read: Read) -> None:
+        self._read = read
+        self._known = {
+            (page_of(node).event.key, file)
+            for node in root.walk()
+            for file in _named(node)
+            if file and not PurePosixPath(file).is_absolute() and ".." not in PurePosixPath(file).parts
+        }
+
+    def url(self, page: str, file: str) -> str:
+        data = self._data(page, file)
+        if data is None or len(data) > _MOST:
+            return ""
+        kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+        # A document of HTML that is opened from here would be a page of nobody's policy.
+        kind = kind if kind.startswith(("image/", "text/plain", "text/csv")) else "application/octet-stream"
+        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+    def pixels(self, page: str, file: str) -> tuple[int, int] | None:
+        """The size of a PNG, from its header."""
+        data = self._data(page, file)
+        if data is None or not data.startswith(b"\x89PNG\r\n\x1a\n") or len(data) < 24:
+            return None
+        width, height = struct.unpack(">II", data[16:24])
+        return width, height
+
+    def _data(self, page: str, file: str) -> bytes | None:
+        return self._read(page, file) if (page, file) in self._known else None
+
+
+def _named(node: Node) -> list[str]:
+    """The files that a block and what it printed name."""
+    event: Block = node.event
+    found = [child.href for child in node.inside if isinstance(child, Printed)]
+    if isinstance(event, Figure):
+        found.append(event.picture.file)
+    elif isinstance(event, Table):
+        found += [cell.file for row in event.rows for cell in row if Renderer.is_picture(cell)]  # type: ignore[union-attr]
+        found.append(event.file)
+    elif isinstance(event, Link) and event.size is not None:
+        found.append(event.href)
+    elif isinstance(event, Control) and event.kind == "upload" and event.value:
+        found.append(str(event.value))
+    return found
+
+
+def _pages(view: PageView) -> list[PageView]:
+    """The subreports of the report, in order, each with the title of the page above it."""
+    pages = []
+    for node in view.node.walk():
+        if isinstance(node.event, Subreport):
+            page = replace(view, node=node, title="")
+            above = replace(view, node=page_of(node), title="" if page_of(node).event.key else view.title)
+            pages.append(replace(page, above=(above.name, "")))
+    return pages
+
+
+def _icon(state: str) -> str:
+    data, kind = assets.read(f"icon-{assets.icon(state)}.svg")
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
