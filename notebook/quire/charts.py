@@ -15,8 +15,15 @@ _DECADES = 1.7
 WIDTH, HEIGHT = 680, 260
 
 
-def describe(title: str, series: Mapping[str, Series]) -> dict[str, Any]:
-    """The Vega-Lite description of a line chart, the values included."""
+def describe(title: str, series: Mapping[str, Series], *, on_paper: bool = True) -> dict[str, Any]:
+    """The Vega-Lite description of a line chart, the values included.
+
+    Args:
+        title: what stands above it.
+        series: the curves by name.
+        on_paper: whether to draw on white; otherwise in the text colour of the page that holds the chart.
+    """
+    ink = dict.fromkeys(("labelColor", "titleColor"), "#333" if on_paper else "currentColor")
     curves = {
         name: [p for p in line if math.isfinite(p[0]) and math.isfinite(p[1])]
         for name, line in series.items()
@@ -32,7 +39,7 @@ def describe(title: str, series: Mapping[str, Series]) -> dict[str, Any]:
         "height": HEIGHT - 80,
         "padding": 12,
         "autosize": {"type": "pad"},
-        "background": "white",
+        "background": "white" if on_paper else None,
         "data": {"values": points},
         "mark": {"type": "line", "strokeWidth": 1.6, "point": len(points) <= 60 * max(1, len(series))},
         "encoding": {
@@ -49,24 +56,26 @@ def describe(title: str, series: Mapping[str, Series]) -> dict[str, Any]:
                 "title": None,
                 "sort": list(series),
                 "legend": {} if len(series) > 1 else None,
-                "scale": {"domain": list(series), "range": _colours(len(series))},
+                "scale": {"domain": list(series), "range": colours(len(series), on_paper=on_paper)},
             },
         },
         "config": {
             "font": "Helvetica, Arial, sans-serif",
             "axis": {
-                "gridColor": "#e6e6e6",
+                "gridColor": "#e6e6e6" if on_paper else "#8884",
                 "domainColor": "#888",
                 "tickColor": "#888",
-                "labelColor": "#333",
+                **ink,
             },
+            "legend": ink,
+            "title": {"color": "#000" if on_paper else "currentColor"},
             "view": {"stroke": None},
             "point": {"size": 14},
         },
     }
 
 
-def draw(title: str, series: Mapping[str, Series]) -> bytes | None:
+def draw(title: str, series: Mapping[str, Series], *, on_paper: bool = True) -> bytes | None:
     """The chart as SVG, the same bytes for the same values; None where vl-convert is not installed."""
     import json
 
@@ -74,7 +83,7 @@ def draw(title: str, series: Mapping[str, Series]) -> bytes | None:
         import vl_convert
     except ImportError:
         return None
-    return str(vl_convert.vegalite_to_svg(json.dumps(describe(title, series)))).encode()
+    return str(vl_convert.vegalite_to_svg(json.dumps(describe(title, series, on_paper=on_paper)))).encode()
 
 
 def summarise(series: Mapping[str, Series]) -> str:
@@ -100,5 +109,7 @@ def _course(line: Series) -> str:
     return f"from {line.first[1]:.4g} to {line.last[1]:.4g} at step {line.last[0]:.12g}{broken}"
 
 
-def _colours(number: int) -> list[str]:
-    return [_COLOURS[index % len(_COLOURS)] for index in range(number)]
+def colours(number: int, *, on_paper: bool = True) -> list[str]:
+    """The colours of the first `number` curves."""
+    chosen = [_COLOURS[index % len(_COLOURS)] for index in range(number)]
+    return chosen if on_paper else ["currentColor" if colour == "#000000" else colour for colour in chosen]

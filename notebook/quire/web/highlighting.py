@@ -1,5 +1,6 @@
 """Code with its words marked by classes, which the page's style gives colours."""
 
+import ast
 from functools import lru_cache
 
 import pygments
@@ -24,3 +25,12 @@ def highlighted(code: str, language: str) -> Markup:
     except pygments.util.ClassNotFound:
         return Markup(escape(code))
     return Markup(pygments.highlight(code, lexer, _formatter))
+
+
+def is_python(text: str) -> bool:
+    """Whether `text` can be read as an expression of Python's; a summary in words cannot."""
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

@@ -38,7 +38,7 @@ from quire.terminal_text import visible
 from quire.tree import Node
 from quire.web import ansi, assets, text
 from quire.web.formulas import mathml
-from quire.web.highlighting import highlighted
+from quire.web.highlighting import highlighted, is_python
 from quire.web.view import PageView, page_of
 
 _KINDS: Mapping[type[Block], str] = {
@@ -207,6 +207,12 @@ class Renderer:
         return Markup(clean_html(html))
 
     @staticmethod
+    def value(value: Value) -> Markup:
+        """A value of one line; in colours if it is Python's own way to write it."""
+        text = value.text.strip()
+        return highlighted(text, value.language if is_python(text) else "text")
+
+    @staticmethod
     def course(progress: Progress) -> str:
         """How far a loop has come, how fast it is, and when it will be done."""
         said = [words.share(progress.done, progress.total)]
@@ -239,7 +245,7 @@ class Renderer:
     def drawing(node: Node) -> Markup:
         """A chart as SVG, for a page without scripts; "" where nothing can draw it."""
         assert isinstance(node.event, Chart)
-        svg = charts.draw(node.event.title, node.series)
+        svg = charts.draw(node.event.title, node.series, on_paper=False)
         return Markup(svg.decode()) if svg else Markup("")
 
 

@@ -1,0 +1,307 @@
+// Live charts: the report's own description of a chart, made to be pointed at, zoomed and smoothed. Vega draws.
+
+import { address, content, element, on, save } from "./page.js";
+import { Curves } from "./series.js";
+
+const PAUSE = 250; // milliseconds between two drawings of a chart that grows
+const HEIGHT = 210;
+
+const charts = new Map(); // by key
+let loading = null;
+
+on("changed", find);
+on("theme", () => { for (const chart of charts.values()) chart.rebuild(); });
+on("message", (message) => {
+  for (const [key, points] of Object.entries(message.points ?? {})) charts.get(key)?.grow(points);
+});
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) charts.get(entry.target.dataset.chart)?.see(entry.isIntersecting);
+}, { rootMargin: "300px" });
+queueMicrotask(find); // when the class below is there
+
+function find() {
+  for (const plot of content.querySelectorAll("[data-chart]")) {
+    const known = charts.get(plot.dataset.chart);
+    if (known?.plot === plot) continue;
+    if (known) seen.unobserve(known.plot);
+    charts.set(plot.dataset.chart, new LiveChart(plot, known));
+    seen.observe(plot);
+  }
+  for (const [key, chart] of charts) if (!chart.plot.isConnected) { chart.end(); charts.delete(key); }
+}
+
+function vega() {
+  // The version in the name of this very file is that of the bundle's as well.
+  loading ??= new Promise((resolve, reject) => {
+    const script = element("script", { src: `${address("assets/vega.js")}${new URL(import.meta.url).search}` });
+    script.addEventListener("load", () => resolve(window.vega));
+    script.addEventListener("error", () => { loading = null; reject(new Error("the script that draws charts could not be loaded")); });
+    document.head.append(script);
+  });
+  return loading;
+}
+
+class LiveChart {
+  constructor(plot, before) {
+    this.plot = plot;
+    this.key = plot.dataset.chart;
+    this.curves = before?.curves ?? null;
+    this.base = before?.base ?? null;
+    this.early = []; // points that came before the chart's own data
+    this.options = before?.options ?? { scale: null, smoothing: 0 };
+    this.view = null;
+    this.domain = before?.domain ?? null; // the steps and values that are zoomed to
+    this.isSeen = false;
+    this.isStale = true;
+    this.timer = null;
+  }
+
+  see(isSeen) {
+    this.isSeen = isSeen;
+    if (isSeen && this.isStale) this.soon(0);
+  }
+
+  grow(points) {
+    if (this.curves) this.curves.add(points);
+    else this.early.push(...points);
+    this.isStale = true;
+    this.soon(PAUSE);
+  }
+
+  soon(pause) {
+    if (this.timer || !this.isSeen) return;
+    this.timer = setTimeout(async () => {
+      try {
+        await this.draw();
+      } catch (error) {
+        this.plot.replaceChildren(element("p", { className: "wait" }, `${this.plot.dataset.title}: ${error.message}`));
+      } finally {
+        this.timer = null;
+        if (this.isStale) this.soon(PAUSE);
+      }
+    }, pause);
+  }
+
+  async draw() {
+    if (!this.curves) await this.fetch();
+    this.isStale = false;
+    if (!this.curves.names.length) return;
+    if (!this.view || this.drawn !== this.drawing()) return void (await this.build());
+    const { changeset } = window.vega;
+    this.view.change("points", changeset().remove(() => true).insert(this.curves.rows(this.options.smoothing)));
+    if (this.curves.broken.size) this.view.change("gaps", changeset().remove(() => true).insert(this.curves.gaps()));
+    await this.view.runAsync();
+    this.tell();
+  }
+
+  /** What cannot change without drawing anew: which curves there are, and whether any is broken. */
+  drawing() {
+    return JSON.stringify([this.curves.names, this.curves.broken.size > 0]);
+  }
+
+  async fetch() {
+    const answer = await fetch(address(`charts/${encodeURIComponent(this.key)}`), { cache: "no-store" });
+    if (!answer.ok) throw new Error(`the server gave no data (${answer.status})`);
+    const { spec, points } = await answer.json();
+    this.base = spec;
+    this.curves = new Curves(points);
+    // Of what came meanwhile, what the answer held already is not added twice.
+    const last = new Map(this.curves.names.map((name) => [name, this.curves.curves.get(name).at(-1)?.[0]]));
+    this.curves.add(this.early.filter(([name, step]) => !(step <= last.get(name))));
+    this.early = [];
+    this.options.scale ??= spec.encoding?.y?.scale?.type ?? "linear";
+  }
+
+  rebuild() {
+    if (!this.view) return;
+    this.forget();
+    this.isStale = true;
+    this.soon(0);
+  }
+
+  forget() {
+    this.domain = this.zoomed();
+    this.view?.finalize();
+    this.view = null;
+  }
+
+  end() {
+    clearTimeout(this.timer);
+    this.forget();
+  }
+
+  async build() {
+    await vega();
+    if (this.view) this.forget();
+    this.drawn = this.drawing();
+    const canvas = element("div", { className: "canvas", tabIndex: 0, role: "img" });
+    this.readout = element("output", { className: "readout" });
+    const tools = this.tools ?? this.controls();
+    this.tools = tools;
+    this.plot.replaceChildren(this.readout, canvas, tools);
+    const { view } = await window.vegaEmbed(canvas, this.spec(), {
+      ast: true, actions: false, tooltip: false, defaultStyle: false, renderer: "canvas",
+    });
+    this.view = view;
+    this.canvas = canvas;
+    if (this.domain) this.look(this.domain);
+    view.addSignalListener("hover", (_, value) => this.point(value?.step?.[0]));
+    canvas.addEventListener("keydown", (event) => this.key_(event));
+    view.addSignalListener("zoom", () => this.plot.toggleAttribute("data-zoomed", Boolean(this.zoomed())));
+    this.tell();
+  }
+
+  /** The report's description of the chart, as one that a viewer can work with. */
+  spec() {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => resolved(this.plot, style.getPropertyValue(name));
+    const [ink, muted, line] = ["--ink", "--muted", "--line"].map(colour);
+    const { encoding, config = {}, title } = this.base;
+    const names = this.curves.names;
+    const given = encoding.color?.scale ?? { domain: [], range: [] };
+    const palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", ink];
+    const range = names.map((name, at) => given.range?.[given.domain.indexOf(name)] ?? palette[at % palette.length])
+      .map((one) => (one === "#000000" || one === "currentColor" ? ink : one));
+    const color = { field: "series", type: "nominal", title: null, sort: names, scale: { domain: names, range },
+      legend: names.length > 1 ? { orient: "bottom", symbolType: "stroke" } : null };
+    const dash = { ...color,
+      scale: { domain: names, range: names.map((_, at) => [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]][at % 4]) } };
+    const { x } = encoding;
+    const yScale = this.options.scale === "log" ? { type: "log" } : { type: "linear", zero: false };
+    const y = (field) => ({ ...encoding.y, field, title: encoding.y.title ?? null, scale: yScale });
+    const isSmooth = this.options.smoothing > 0;
+    const gaps = this.curves.gaps();
+    return {
+      title: typeof title === "string" ? { text: title, anchor: "start" } : { ...title, color: ink },
+      width: "container", height: HEIGHT, padding: 4, background: null,
+      autosize: { type: "fit-x", contains: "padding" },
+      datasets: { points: this.curves.rows(this.options.smoothing), ...(gaps.length ? { gaps } : {}) },
+      layer: [
+        { data: { name: "points" },
+          params: [{ name: "zoom", bind: "scales", select: { type: "interval",
+            zoom: "wheel![event.ctrlKey || event.shiftKey || event.metaKey]" } }],
+          mark: { type: "line", strokeWidth: isSmooth ? 1 : 1.7, opacity: isSmooth ? 0.35 : 1, clip: true },
+          encoding: { x, y: y("value"), color, strokeDash: dash } },
+        ...(isSmooth ? [{ data: { name: "points" }, mark: { type: "line", strokeWidth: 2, clip: true },
+          encoding: { x, y: y("smooth"), color, strokeDash: dash } }] : []),
+        { data: { name: "points" },
+          params: [{ name: "hover", select: { type: "point", fields: ["step"], nearest: true, on: "pointermove", clear: "pointerout" } }],
+          mark: { type: "point", filled: true, size: 45, clip: true },
+          encoding: { x, y: y(isSmooth ? "smooth" : "value"), color,
+            opacity: { condition: { param: "hover", value: 1, empty: false }, value: 0 } } },
+        ...(gaps.length ? [{ data: { name: "gaps" }, mark: { type: "point", shape: "cross", size: 60, filled: true, clip: true },
+          encoding: { x, y: { value: HEIGHT - 5 }, color } }] : []),
+      ],
+      resolve: { scale: { y: "shared" } },
+      config: { ...config, background: null, axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: muted, tickColor: muted },
+        legend: { labelColor: ink }, view: { stroke: null } },
+    };
+  }
+
+  controls() {
+    const title = this.plot.dataset.title;
+    const scale = element("select", { ariaLabel: `Scale of ${title}` },
+      ...["linear", "log"].map((name) => element("option", { selected: name === this.options.scale }, name)));
+    const smoothing = element("input", { type: "range", min: 0, max: 0.99, step: 0.01, value: this.options.smoothing, ariaLabel: `Smoothing of ${title}` });
+    scale.addEventListener("change", () => { this.options.scale = scale.value; this.reset(); });
+    smoothing.addEventListener("input", () => {
+      const wasSmooth = this.options.smoothing > 0;
+      this.options.smoothing = smoothing.valueAsNumber;
+      if (wasSmooth === this.options.smoothing > 0) { this.isStale = true; this.soon(60); } else this.rebuild();
+    });
+    const button = (text, told, act) => {
+      const made = element("button", { type: "button", ariaLabel: `${told} ${title}` }, text);
+      made.addEventListener("click", act);
+      return made;
+    };
+    return element("div", { className: "chart-tools" }, scale, element("label", {}, "smooth ", smoothing),
+      button("+", "Zoom into", () => this.zoom(0.5)), button("−", "Zoom out of", () => this.zoom(2)),
+      button("all", "Show all of", () => this.reset()),
+      button("PNG", "Download as PNG:", () => this.image("png")), button("SVG", "Download as SVG:", () => this.image("svg")),
+      button("CSV", "Download as CSV:", () => save(`${this.key}.csv`, new Blob([this.curves.csv()], { type: "text/csv" }))));
+  }
+
+  /** The steps and values in sight, if that is not all of them. */
+  zoomed() {
+    const zoom = this.view?.signal("zoom");
+    return zoom?.step ? { step: zoom.step, value: zoom.value } : null;
+  }
+
+  zoom(factor) {
+    const [low, high] = this.zoomed()?.step ?? this.view.scale("x").domain();
+    const middle = this.hovered ?? (low + high) / 2;
+    const value = this.zoomed()?.value ?? this.view.scale("y").domain();
+    this.look({ step: [middle - (middle - low) * factor, middle + (high - middle) * factor], value });
+  }
+
+  /** Shows these steps and values: what the selection's own signals would hold after a wheel has turned. */
+  look({ step, value }) {
+    const fields = this.view.signal("zoom_tuple_fields");
+    this.view.signal("zoom_step", step).signal("zoom_value", value);
+    this.view.signal("zoom_tuple", { unit: "layer_0", fields, values: [step, value] }).runAsync();
+  }
+
+  reset() {
+    this.view?.finalize();
+    this.view = null;
+    this.domain = null;
+    this.plot.removeAttribute("data-zoomed");
+    this.isStale = true;
+    this.soon(0);
+  }
+
+  key_(event) {
+    const steps = [...new Set(this.curves.rows(0).map((row) => row.step))].sort((a, b) => a - b);
+    const at = steps.findIndex((step) => step >= (this.hovered ?? -Infinity));
+    if (event.key === "ArrowRight") this.point(steps[Math.min(steps.length - 1, this.hovered === undefined ? 0 : at + 1)]);
+    else if (event.key === "ArrowLeft") this.point(steps[Math.max(0, at - 1)]);
+    else if (event.key === "+") this.zoom(0.5);
+    else if (event.key === "-") this.zoom(2);
+    else if (event.key === "0") this.reset();
+    else return;
+    event.preventDefault();
+  }
+
+  /** Says what the curves are at `step`. */
+  point(step) {
+    this.hovered = step;
+    if (step === undefined) return void (this.readout.textContent = "");
+    const rows = this.curves.rows(this.options.smoothing).filter((row) => row.step === step);
+    const told = rows.map(({ series, value, smooth }) => `${series} ${figure(value)}${this.options.smoothing ? ` (smoothed ${figure(smooth)})` : ""}`);
+    this.readout.textContent = [`step ${figure(step)}`, ...told].join(" · ");
+  }
+
+  /** Says the chart in words, and which values could not be drawn. */
+  tell() {
+    const summary = this.curves.names.map((name) => {
+      const curve = this.curves.curves.get(name);
+      const finite = curve.filter(([, value]) => value !== null);
+      const broken = this.curves.broken.get(name) ?? 0;
+      const course = finite.length ? `from ${figure(finite[0][1])} to ${figure(finite.at(-1)[1])} at step ${figure(finite.at(-1)[0])}` : "without a finite value";
+      return `${name} ${course}${broken ? ` (${broken} not finite)` : ""}`;
+    }).join("; ");
+    this.canvas?.setAttribute("aria-label", `${this.plot.dataset.title}: ${summary}. Arrow keys read the values.`);
+    const caption = this.plot.closest("figure").querySelector("figcaption");
+    let told = caption.querySelector("[data-summary]");
+    if (!told) caption.prepend(told = element("span", { "data-summary": "" }));
+    told.textContent = summary;
+  }
+
+  async image(kind) {
+    save(`${this.key}.${kind}`, await this.view.toImageURL(kind, 2));
+  }
+}
+
+function figure(value) {
+  return String(Number(Number(value).toPrecision(5)));
+}
+
+/** A colour of the page's style as one that a canvas understands. */
+function resolved(near, value) {
+  const probe = element("span");
+  probe.style.color = value;
+  near.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}

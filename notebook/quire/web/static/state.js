@@ -1,0 +1,115 @@
+// How the run stands: the chip, the title, the icon, the overall progress, and the one notice of a failure.
+
+import { address, content, duration, element, on } from "./page.js";
+import { connect } from "./connection.js";
+
+const chip = document.getElementById("state");
+const notice = document.getElementById("notice");
+const overall = document.getElementById("overall");
+const retry = document.getElementById("retry");
+const favicon = document.getElementById("favicon");
+const ICONS = { running: "running", paused: "paused", done: "done", stopped: "done", connecting: "offline", offline: "offline" };
+const MARKS = { paused: "⏸ ", done: "✓ ", stopped: "✓ ", failed: "✗ ", died: "✗ ", interrupted: "✗ ", offline: "… " };
+
+let title = document.title;
+let state = { state: document.documentElement.dataset.state };
+let isOnline = false;
+let received = performance.now();
+
+on("connected", () => { isOnline = true; show(); });
+on("offline", () => { isOnline = false; show(); });
+on("message", (message) => {
+  if (!message.state) return;
+  const before = state.state;
+  state = { ...state, ...message.state };
+  received = performance.now();
+  if (state.title) title = state.title;
+  if (state.state !== before) ended(state.state);
+  show();
+});
+retry.addEventListener("click", connect);
+setInterval(() => { if (isOnline && state.state === "running") showProgress(); }, 1000);
+document.documentElement.dataset.connected = "no";
+chip.textContent = isOver(state.state) ? chip.textContent : "connecting";
+if (!isOver(state.state)) chip.dataset.state = "connecting";
+
+export function current() {
+  return state;
+}
+
+function isOver(name) {
+  return !["running", "paused"].includes(name);
+}
+
+function show() {
+  const name = isOnline ? state.state : "offline";
+  document.documentElement.dataset.connected = isOnline ? "yes" : "no";
+  document.documentElement.dataset.state = state.state;
+  const detail = isOnline && state.detail ? ` (${state.detail})` : "";
+  const told = name === "offline" ? "offline, retrying" : `${name}${detail}`;
+  // A status is read out when it changes, not every second.
+  if (chip.textContent !== told) chip.textContent = told;
+  chip.dataset.state = name;
+  retry.hidden = isOnline;
+  for (const verb of ["pause", "resume", "stop", "exit"]) {
+    const button = document.querySelector(`[data-do="${verb}"]`);
+    button.hidden = !isOnline || !(state.can ?? []).includes(verb);
+  }
+  const icon = address(`assets/icon-${ICONS[name] ?? "failed"}.svg`).href;
+  if (favicon.href !== icon) favicon.href = icon;
+  showProgress();
+}
+
+function showProgress() {
+  const name = isOnline ? state.state : "offline";
+  const { progress } = state;
+  const share = progress?.total ? Math.floor((100 * progress.done) / progress.total) : null;
+  const mark = name === "running" ? (share === null ? "▸ " : `${share} % · `) : (MARKS[name] ?? "");
+  const told = `${mark}${title}`;
+  if (document.title !== told) document.title = told;
+  overall.hidden = name !== "running" || !progress;
+  if (overall.hidden) return;
+  const bar = overall.querySelector("progress");
+  if (progress.total) { bar.max = progress.total; bar.value = Math.min(progress.done, progress.total); }
+  else bar.removeAttribute("value");
+  bar.setAttribute("aria-label", progress.label || "Progress of the run");
+  overall.querySelector(".figures").textContent = figures(progress, (performance.now() - received) / 1000);
+}
+
+/** Percent, how many of all, rate, elapsed time and time left, `later` seconds after the figures came. */
+function figures({ label, done, total, elapsed }, later) {
+  const rate = elapsed > 0 ? done / elapsed : 0;
+  const now = elapsed + (state.state === "running" ? later : 0);
+  const said = [label, total ? `${Math.floor((100 * done) / total)} %` : "", total ? `${done.toLocaleString("en")}/${total.toLocaleString("en")}` : done.toLocaleString("en")];
+  if (rate) said.push(`${Number(rate.toPrecision(3)).toLocaleString("en")}/s`);
+  said.push(duration(now));
+  if (total && rate && done < total) said.push(`${duration(Math.max(0, total / rate - now))} left`);
+  return said.filter(Boolean).join(" · ");
+}
+
+/** The run came to an end, or went on after one: the one notice says how. */
+function ended(name) {
+  notice.dataset.state = name;
+  if (!isOver(name) || name === "done") return notice.replaceChildren();
+  const after = state.elapsed ? ` after ${duration(state.elapsed)}` : "";
+  const what = {
+    failed: `The run failed${after}. `,
+    died: `The run died${after}${state.detail ? ` (${state.detail})` : ""}. `,
+    interrupted: `The run was interrupted${after}. `,
+    stopped: `The run was finished early, as asked${after}. `,
+  }[name];
+  const told = element("p", {}, what ?? `The run is ${name}. `);
+  notice.replaceChildren(told);
+  if (name === "failed") told.append(element("a", { href: "#", id: "to-error" }, "Go to the error"), ".");
+  return undefined;
+}
+
+notice.addEventListener("click", (event) => {
+  if (event.target.id !== "to-error") return;
+  event.preventDefault();
+  const error = [...content.querySelectorAll("[data-block=failure]")].at(-1);
+  if (!error) return;
+  location.hash = `#${error.id}`;
+  error.tabIndex = -1;
+  error.focus();
+});
