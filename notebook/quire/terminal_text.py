@@ -82,6 +82,11 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda found: _sign(ord(found[0])), text)
 
 
+def encodable(text: str) -> str:
+    """`text` with halves of characters, which no file or page can hold, as Python would escape them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _overwritten_line(line: str) -> str:
     return _overwritten(line.split("\r"))
 

@@ -53,9 +53,7 @@ class Tree:
         colours: whether to keep the colours of what is printed.
     """
 
-    def __init__(
-        self, open_file: Callable[[Block], tuple[str, BinaryIO]], *, colours: bool = False
-    ) -> None:
+    def __init__(self, open_file: Callable[[Block], tuple[str, BinaryIO]], *, colours: bool = False) -> None:
         self.root = Node(Block(key=""), None)
         self._nodes = {"": self.root}
         self._open_file = open_file

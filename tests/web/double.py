@@ -27,6 +27,7 @@ class Double:
 
     Attributes:
         blocked: transports that do not work: "events", "stream".
+        is_mute: whether nothing is said to who connects.
         delay: seconds that a control's answer takes.
         posted: what viewers sent, in order, as (path, body).
         served: the paths that were asked for.
@@ -36,6 +37,7 @@ class Double:
         self.files = files
         self.prefix = prefix
         self.blocked: set[str] = set()
+        self.is_mute = False
         self.delay = 0.0
         self.posted: list[tuple[str, Any]] = []
         self.served: list[str] = []
@@ -174,6 +176,7 @@ class Double:
         self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
 
     async def _end(self) -> None:
+        self._spread("")  # ends the streams
         for socket in list(self._sockets):
             await socket.close()
         await self._runner.cleanup()
@@ -242,14 +245,14 @@ class Double:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         queue: asyncio.Queue[str] = asyncio.Queue()
-        for text in [self._hello(), *self._since(request)]:
+        for text in [] if self.is_mute else [self._hello(), *self._since(request)]:
             queue.put_nowait(text)
         self._queues.add(queue)
         self._sockets.add(socket)
 
         async def push() -> None:
-            while True:
-                await socket.send_str(await queue.get())
+            while text := await queue.get():
+                await socket.send_str(text)
 
         pushing = asyncio.create_task(push())
         try:
@@ -270,10 +273,11 @@ class Double:
             queue.put_nowait(text)
         self._queues.add(queue)
         try:
-            while True:
-                await answer.write(f"data: {await queue.get()}\n\n".encode())
+            while text := await queue.get():
+                await answer.write(f"data: {text}\n\n".encode())
         finally:
             self._queues.discard(queue)
+        return answer
 
     async def _poll(self, request: web.Request, rest: str) -> web.StreamResponse:
         ready = self._since(request)

@@ -6,6 +6,8 @@ from functools import lru_cache
 import math_core
 from markupsafe import Markup, escape
 
+from quire.terminal_text import encodable
+
 # A formula that needs more is none that anybody reads. The converter recurses for each brace and each
 # command, in native code that a deep enough nesting would end: this many take a quarter of a stack.
 _LONGEST, _MOST_PARTS = 10_000, 700
@@ -25,7 +27,7 @@ _converter = math_core.LatexToMathML(annotation=True, max_expansions=1000)
 @lru_cache(maxsize=1024)
 def mathml(tex: str, *, display: bool) -> Markup:
     """`tex` as a `<math>` element; where it cannot be read as one, its source as it is."""
-    tex = tex.strip()
+    tex = encodable(tex.strip())
     if tex and len(tex) <= _LONGEST and len(_PARTS.findall(tex)) <= _MOST_PARTS:
         try:
             math = _converter.convert_with_local_state(tex, displaystyle=display)

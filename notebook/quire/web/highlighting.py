@@ -24,7 +24,8 @@ def highlighted(code: str, language: str) -> Markup:
         lexer = pygments.lexers.get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except pygments.util.ClassNotFound:
         return Markup(escape(code))
-    return Markup(pygments.highlight(code, lexer, _formatter))
+    html = pygments.highlight(code, lexer, _formatter)
+    return Markup(html if code.endswith("\n") else html.removesuffix("\n"))
 
 
 def is_python(text: str) -> bool:

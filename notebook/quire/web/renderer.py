@@ -1,6 +1,5 @@
 """Each kind of block as HTML, and pages of them."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +33,7 @@ from quire.events import (
 )
 from quire.names import without_links
 from quire.printed import Printed
-from quire.terminal_text import visible
+from quire.terminal_text import encodable, visible
 from quire.tree import Node
 from quire.web import ansi, assets, text
 from quire.web.formulas import mathml
@@ -204,7 +203,7 @@ class Renderer:
     @staticmethod
     def cleaned(html: str) -> Markup:
         """A value's HTML once more without what could act, whoever wrote the event."""
-        return Markup(clean_html(html))
+        return Markup(clean_html(encodable(html)))
 
     @staticmethod
     def value(value: Value) -> Markup:
@@ -234,8 +233,6 @@ class Renderer:
             return f"pressed {words.count(int(str(control.value or 0)), 'time')}"
         return words.cell(control.value, ".6g") if control.value is not None else "nothing"
 
-    json = staticmethod(json.dumps)
-
     @staticmethod
     def is_picture(value: Cell) -> bool:
         """Whether a cell is a picture."""
@@ -250,14 +247,13 @@ class Renderer:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(assets.TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment
 
 
 def _made(view: PageView, *, times: bool) -> dict[str, str]:
@@ -278,4 +274,4 @@ def _made(view: PageView, *, times: bool) -> dict[str, str]:
 
 def _sound(html: str) -> str:
     """HTML without what no page may hold: control characters and halves of characters."""
-    return visible(html).encode("utf-8", "backslashreplace").decode()
+    return encodable(visible(html))

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 
+from quire.terminal_text import encodable
 from quire.web.formulas import mathml
 from quire.web.highlighting import highlighted
 
@@ -61,11 +62,9 @@ def _render(markdown: str, *, inline: bool) -> tuple[str, tuple[str, ...]]:
     """The HTML, not cleaned yet, and what belongs in its marked places."""
     made: list[str] = []
     environment = {"made": made}
-    text = markdown.replace(_OPEN, "").replace(_CLOSE, "")
+    text = encodable(markdown).replace(_OPEN, "").replace(_CLOSE, "")
     try:
-        html = (
-            _PARSER.renderInline(text, environment) if inline else str(_PARSER.render(text, environment))
-        )
+        html = _PARSER.renderInline(text, environment) if inline else str(_PARSER.render(text, environment))
     except RecursionError:
         return f"<pre>{escape(markdown)}</pre>", ()
     return html, tuple(made)

@@ -34,7 +34,7 @@ function vega() {
   // The version in the name of this very file is that of the bundle's as well.
   loading ??= new Promise((resolve, reject) => {
     const script = element("script", { src: `${address("assets/vega.js")}${new URL(import.meta.url).search}` });
-    script.addEventListener("load", () => resolve(window.vega));
+    script.addEventListener("load", () => resolve());
     script.addEventListener("error", () => { loading = null; reject(new Error("the script that draws charts could not be loaded")); });
     document.head.append(script);
   });
@@ -74,6 +74,7 @@ class LiveChart {
       try {
         await this.draw();
       } catch (error) {
+        this.view = null;
         this.plot.replaceChildren(element("p", { className: "wait" }, `${this.plot.dataset.title}: ${error.message}`));
       } finally {
         this.timer = null;
@@ -87,9 +88,8 @@ class LiveChart {
     this.isStale = false;
     if (!this.curves.names.length) return;
     if (!this.view || this.drawn !== this.drawing()) return void (await this.build());
-    const { changeset } = window.vega;
-    this.view.change("points", changeset().remove(() => true).insert(this.curves.rows(this.options.smoothing)));
-    if (this.curves.broken.size) this.view.change("gaps", changeset().remove(() => true).insert(this.curves.gaps()));
+    this.view.data("points", this.curves.rows(this.options.smoothing));
+    if (this.curves.broken.size) this.view.data("gaps", this.curves.gaps());
     await this.view.runAsync();
     this.tell();
   }
@@ -169,6 +169,8 @@ class LiveChart {
     const { x } = encoding;
     const yScale = this.options.scale === "log" ? { type: "log" } : { type: "linear", zero: false };
     const y = (field) => ({ ...encoding.y, field, title: encoding.y.title ?? null, scale: yScale });
+    // A logarithm of nought or less is nowhere on the axis.
+    const drawable = this.options.scale === "log" ? [{ filter: "datum.value > 0 && datum.smooth > 0" }] : [];
     const isSmooth = this.options.smoothing > 0;
     const gaps = this.curves.gaps();
     return {
@@ -177,14 +179,14 @@ class LiveChart {
       autosize: { type: "fit-x", contains: "padding" },
       datasets: { points: this.curves.rows(this.options.smoothing), ...(gaps.length ? { gaps } : {}) },
       layer: [
-        { data: { name: "points" },
+        { data: { name: "points" }, transform: drawable,
           params: [{ name: "zoom", bind: "scales", select: { type: "interval",
             zoom: "wheel![event.ctrlKey || event.shiftKey || event.metaKey]" } }],
           mark: { type: "line", strokeWidth: isSmooth ? 1 : 1.7, opacity: isSmooth ? 0.35 : 1, clip: true },
           encoding: { x, y: y("value"), color, strokeDash: dash } },
-        ...(isSmooth ? [{ data: { name: "points" }, mark: { type: "line", strokeWidth: 2, clip: true },
+        ...(isSmooth ? [{ data: { name: "points" }, transform: drawable, mark: { type: "line", strokeWidth: 2, clip: true },
           encoding: { x, y: y("smooth"), color, strokeDash: dash } }] : []),
-        { data: { name: "points" },
+        { data: { name: "points" }, transform: drawable,
           params: [{ name: "hover", select: { type: "point", fields: ["step"], nearest: true, on: "pointermove", clear: "pointerout" } }],
           mark: { type: "point", filled: true, size: 45, clip: true },
           encoding: { x, y: y(isSmooth ? "smooth" : "value"), color,

@@ -21,10 +21,6 @@ function headings() {
   return [...content.querySelectorAll(":is(h2, h3)[data-block=heading]")];
 }
 
-function anchor(heading) {
-  return heading.querySelector(".permalink")?.getAttribute("href") ?? `#${heading.id}`;
-}
-
 function build() {
   const found = headings();
   for (const list of lists) {
@@ -32,7 +28,7 @@ function build() {
       const text = heading.cloneNode(true);
       text.querySelectorAll(".permalink, .anchor").forEach((part) => part.remove());
       text.querySelectorAll("a").forEach((link) => link.replaceWith(...link.childNodes));
-      const link = element("a", { href: anchor(heading) });
+      const link = element("a", { href: `#${heading.id}` });
       link.append(...text.childNodes);
       return element("li", { className: `level-${heading.tagName[1]}` }, link);
     }));
@@ -42,7 +38,7 @@ function build() {
 
 function mark() {
   const read = headings().filter((heading) => heading.getBoundingClientRect().top < 120).at(-1);
-  const href = read ? anchor(read) : "";
+  const href = read ? `#${read.id}` : "";
   for (const link of document.querySelectorAll(".contents a")) {
     if (link.getAttribute("href") === href) link.setAttribute("aria-current", "location");
     else link.removeAttribute("aria-current");

@@ -16,6 +16,7 @@ let shown = null; // the numbers of the lines that match, or null for all
 let rows = null; // with wrapped lines: the row at which each shown line begins
 let isDue = false;
 let isLoaded = false;
+let placed = 0; // where this script itself has scrolled to
 
 on("message", (message) => {
   if (message.reset) restart();
@@ -70,7 +71,7 @@ function build() {
   wrap.addEventListener("change", () => { scroller.classList.toggle("wrapped", wrap.checked); rows = null; due(); });
   tail.addEventListener("change", due);
   close.addEventListener("click", toggleLog);
-  scroller.addEventListener("scroll", () => { if (!isAtEnd() && !isDue) tail.checked = false; due(); }, { passive: true });
+  scroller.addEventListener("scroll", () => { if (scroller.scrollTop !== placed && !isAtEnd()) tail.checked = false; due(); }, { passive: true });
   panel.addEventListener("keydown", (event) => { if (event.key === "Escape") toggleLog(); });
   new ResizeObserver(() => { rows = null; due(); }).observe(scroller);
   return { search, levels, wrap, tail, count, body, spacer, scroller };
@@ -131,7 +132,7 @@ function isAtEnd() {
 function due() {
   if (isDue || !view || panel.hidden) return;
   isDue = true;
-  requestAnimationFrame(() => { draw(); requestAnimationFrame(() => { isDue = false; }); });
+  requestAnimationFrame(() => { isDue = false; draw(); });
 }
 
 function draw() {
@@ -140,6 +141,7 @@ function draw() {
   if (view.wrap.checked) rows ??= wrapped(length);
   spacer.style.height = `${(rows ? rows[length] : length) * ROW}px`;
   if (tail.checked) scroller.scrollTop = scroller.scrollHeight;
+  placed = scroller.scrollTop;
   const row = Math.floor(scroller.scrollTop / ROW);
   const first = Math.max(0, (rows ? lineAt(row) : row) - MORE);
   const last = Math.min(length, (rows ? lineAt(row + Math.ceil(scroller.clientHeight / ROW)) + 1 : row + Math.ceil(scroller.clientHeight / ROW)) + MORE);

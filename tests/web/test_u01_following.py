@@ -1,0 +1,201 @@
+"""U1-U5, U14: how the run stands, and the page that grows under its reader."""
+
+import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from quire.events import Code, Progress, Text
+from tests.web.conftest import Open, until
+from tests.web.double import Double
+from tests.web.events import failure, heading
+
+
+def texts(double: Double, count: int, first: int = 0) -> None:
+    for number in range(first, first + count):
+        double.write(Text(key=f"text-{number}", markdown=f"Paragraph {number}. " + "Many words. " * 30))
+
+
+def test_u1_the_chip_tells_the_state(double: Double, open_page: Open) -> None:
+    page = open_page(double.url)
+    chip = page.get_by_role("status").filter(has_text="running")
+    expect(chip).to_have_attribute("id", "state", timeout=2000)
+    for state, told in [("paused", "paused"), ("running", "running"), ("done", "done")]:
+        double.run(state=state)
+        expect(page.locator("#state")).to_have_text(told, timeout=2000)
+    double.run(state="died", detail="signal 9")
+    expect(page.locator("#state")).to_have_text("died (signal 9)", timeout=2000)
+
+
+def test_u1_before_anything_is_heard_it_says_connecting(double: Double, open_page: Open) -> None:
+    double.is_mute = True
+    page = open_page(double.url)
+    expect(page.locator("#state")).to_have_text("connecting")
+    double.run()
+    expect(page.locator("#state")).to_have_text("running")
+
+
+def test_u2_a_killed_server_is_told_and_found_again(double: Double, open_page: Open) -> None:
+    texts(double, 30)
+    page = open_page(double.url, expect_errors=True)
+    expect(page.locator("#state")).to_have_text("running")
+    page.evaluate("window.same = true; scrollTo(0, 900)")
+    page.wait_for_timeout(100)
+    double.stop()
+    expect(page.locator("#state")).to_have_text("offline, retrying", timeout=3000)
+    expect(page.get_by_role("button", name="retry now")).to_be_visible()
+    assert page.title().startswith("… ")
+    double.start()
+    double.write(Text(key="after", markdown="After it."))
+    # Not Playwright's own click: it scrolls to find the button, which goes when the page is back.
+    page.locator("#retry").evaluate("button => button.click()")
+    expect(page.locator("#state")).to_have_text("running", timeout=5000)
+    expect(page.locator("#after")).to_be_attached()
+    expect(page.locator("#text-29")).to_have_count(1)
+    assert page.evaluate("window.same && scrollY") == 900
+
+
+def test_u2_it_comes_back_by_itself(double: Double, open_page: Open) -> None:
+    page = open_page(double.url, expect_errors=True)
+    expect(page.locator("#state")).to_have_text("running")
+    double.stop()
+    expect(page.locator("#state")).to_have_text("offline, retrying", timeout=3000)
+    double.start()
+    expect(page.locator("#state")).to_have_text("running", timeout=6000)
+
+
+@pytest.mark.parametrize("blocked", [{"events"}, {"events", "stream"}])
+def test_f28_what_blocks_websockets_does_not_block_the_page(
+    double: Double, open_page: Open, blocked: set[str]
+) -> None:
+    double.blocked = blocked
+    page = open_page(double.url, expect_errors=True)
+    expect(page.locator("#state")).to_have_text("running", timeout=5000)
+    double.write(Text(key="late", markdown="It came."))
+    expect(page.locator("#late")).to_have_text("It came.", timeout=5000)
+
+
+def test_u3_title_and_icon_tell_the_state(double: Double, open_page: Open) -> None:
+    page = open_page(double.url)
+    progress = {"label": "training", "done": 34, "total": 100, "elapsed": 2.0}
+    stages: list[tuple[dict[str, Any], str, str]] = [
+        ({"progress": progress}, "34 % · Report", "running"),
+        ({"state": "paused"}, "⏸ Report", "paused"),
+        ({"state": "done", "progress": None}, "✓ Report", "done"),
+        ({"state": "failed"}, "✗ Report", "failed"),
+    ]
+    for state, title, icon in stages:
+        double.run(**state)
+        until(page, "title => document.title === title", title)
+        assert page.locator("#favicon").get_attribute("href", timeout=1000).endswith(f"icon-{icon}.svg")  # type: ignore[union-attr]
+
+
+def test_u4_the_end_is_followed_until_the_reader_leaves_it(double: Double, open_page: Open) -> None:
+    texts(double, 20)
+    page = open_page(double.url)
+    expect(page.locator("#state")).to_have_text("running")
+    page.keyboard.press("Shift+G")
+    texts(double, 5, first=20)
+    expect(page.locator("#text-24")).to_be_in_viewport()
+    page.mouse.move(600, 400)
+    page.mouse.wheel(0, -1500)
+    page.wait_for_timeout(200)
+    before = page.evaluate("scrollY")
+    texts(double, 3, first=25)
+    jump = page.get_by_role("button", name="3 new, jump to end")
+    expect(jump).to_be_visible()
+    assert page.evaluate("scrollY") == before
+    jump.click()
+    expect(page.locator("#text-27")).to_be_in_viewport()
+    expect(page.locator("#news")).to_be_hidden()
+    texts(double, 1, first=28)
+    expect(page.locator("#text-28")).to_be_in_viewport()
+
+
+def test_u5_content_never_jumps(full: Double, open_page: Open) -> None:
+    page = open_page(full.url)
+    page.locator("#chart").scroll_into_view_if_needed()
+    expect(page.locator("#chart canvas")).to_be_visible()
+    for step in range(20):
+        full.write(Progress(key="bar", label="training", done=30 + step, total=50, elapsed=6.0 + step))
+        full.write(Code(key=f"run-{step}", source="x = 1", path="demo.py", line=step))
+        full.write(
+            Code(key=f"run-{step}", source="x = 1", path="demo.py", line=step, state="done", elapsed=0.1)
+        )
+        page.wait_for_timeout(30)
+    full.write(Progress(key="bar", label="training", done=50, total=50, elapsed=9.0, finished=True))
+    full.close()
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shift") <= 0.05
+
+
+def test_a_reset_keeps_the_place_of_the_reader(double: Double, open_page: Open) -> None:
+    texts(double, 40)
+    page = open_page(double.url)
+    expect(page.locator("#state")).to_have_text("running")
+    page.locator("#text-20").scroll_into_view_if_needed()
+    page.wait_for_timeout(100)
+    before = page.locator("#text-20").bounding_box()
+    with double._lock:
+        double.tree.add(Text(key="text-3", markdown="Much shorter now."))
+    double.send({"reset": True})
+    expect(page.locator("#text-3")).to_have_text("Much shorter now.")
+    page.wait_for_timeout(100)
+    after = page.locator("#text-20").bounding_box()
+    assert before
+    assert after
+    assert abs(before["y"] - after["y"]) <= 2
+    double.write(Text(key="next", markdown="And on."))
+    expect(page.locator("#next")).to_have_count(1)
+
+
+def test_u14_progress_is_told_with_the_time_that_is_left(double: Double, open_page: Open) -> None:
+    page = open_page(double.url)
+    double.run(progress={"label": "training", "done": 120, "total": 600, "elapsed": 12.0})
+    figures = page.locator("#overall .figures")
+    expect(figures).to_contain_text("training · 20 % · 120/600 · 10/s · 12 s · 4")
+    expect(figures).to_contain_text("8 s left")
+    double.write(Progress(key="bar", label="epochs", done=5, total=20, elapsed=10.0))
+    expect(page.locator("#bar")).to_contain_text("5 of 20 (25 %) · 0.5/s · 10.0 s · 30.0 s left")
+    assert page.get_by_role("progressbar", name="epochs").get_attribute("value") == "5"
+
+
+def test_u24_a_failure_is_told_once_and_found(double: Double, open_page: Open) -> None:
+    texts(double, 20)
+    page = open_page(double.url, permissions=["clipboard-read", "clipboard-write"])
+    double.write(heading("End"), failure())
+    double.run(state="failed")
+    notice = page.get_by_role("alert").filter(has_text="failed")
+    expect(notice).to_have_count(1)
+    notice.get_by_role("link", name="Go to the error").click()
+    error = page.locator("#failure")
+    expect(error).to_be_in_viewport()
+    expect(error).to_be_focused()
+    expect(error).to_contain_text("ValueError: a <b>bad</b> value")
+    error.get_by_role("button", name="Copy this traceback").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("Traceback (most")
+    assert copied.endswith("ValueError: a <b>bad</b> value\n")
+
+
+def test_a_flood_of_changes_leaves_the_page_quick(double: Double, open_page: Open) -> None:
+    page = open_page(double.url)
+    expect(page.locator("#state")).to_have_text("running")
+    page.evaluate("""() => {
+        window.worst = 0; let last = performance.now();
+        const tick = () => {
+            const now = performance.now();
+            worst = Math.max(worst, now - last);
+            last = now;
+            requestAnimationFrame(tick);
+        };
+        requestAnimationFrame(tick);
+    }""")
+    began = time.monotonic()
+    for number in range(1500):
+        double.write(Progress(key="bar", label="training", done=number, total=1500, elapsed=1.0))
+    texts(double, 100)
+    expect(page.locator("#text-99")).to_be_attached(timeout=20_000)
+    # Not the 100 ms that are promised alone on a machine: a bound that a stall of the page would break.
+    assert page.evaluate("window.worst") < 1000, time.monotonic() - began
