@@ -16,33 +16,54 @@ __version__ = "0.1.0"
 # `typing` itself would cost more than all the rest of this module; type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from quire.errors import DemoError, ParameterError, QuireError, ReportError, ReportInUse
+    from quire.controls import Handle
+    from quire.errors import (
+        ControlError,
+        DemoError,
+        ParameterError,
+        QuireError,
+        ReportError,
+        ReportInUse,
+        ServeError,
+    )
     from quire.events import Backend
     from quire.notebook import NotebookOutput
     from quire.parameters import Range
     from quire.report import open_report
+    from quire.serving import Serving
+    from quire.steering import RunStopped
 
 __all__ = [
     "Backend",
+    "ControlError",
     "DemoError",
+    "Handle",
     "NotebookOutput",
     "ParameterError",
     "QuireError",
     "Range",
     "ReportError",
     "ReportInUse",
+    "RunStopped",
+    "ServeError",
+    "Serving",
     "open_report",
 ]
 
 _HOMES = {
     "Backend": "events",
+    "ControlError": "errors",
     "DemoError": "errors",
+    "Handle": "controls",
     "NotebookOutput": "notebook",
     "ParameterError": "errors",
     "QuireError": "errors",
     "Range": "parameters",
     "ReportError": "errors",
     "ReportInUse": "errors",
+    "RunStopped": "steering",
+    "ServeError": "errors",
+    "Serving": "serving",
     "open_report": "report",
 }
 

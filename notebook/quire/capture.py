@@ -85,6 +85,8 @@ class _Redirect:
         self._asides: list[Sink] = []
 
     def start(self, folder: Path) -> None:
+        # Not that of the process that imported us, which may have forked this one.
+        self.pid = os.getpid()
         self._log = _open_log(folder)
         self._position = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")

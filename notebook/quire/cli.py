@@ -10,15 +10,21 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from quire import __version__, words
-from quire.errors import DemoError, ParameterError, ReportError
+from quire.errors import DemoError, ParameterError, ReportError, ServeError
 from quire.failures import without_quire
+from quire.steering import RunStopped
+
+if TYPE_CHECKING:
+    from quire.notebook import NotebookOutput
+    from quire.serving import Serving
 
 _INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -34,14 +40,26 @@ class Refused(click.ClickException):
 
 
 class Demos(click.Group):
-    """A group of which every script is a command, with the parameters of its demo as options."""
+    """A group of which every script is a command, with the parameters of its demo as options.
+
+    Args:
+        run: runs a demo, given its function, its report's name, its arguments and `own_options`.
+        own_options: options besides the demo's.
+        before: called before a script is imported.
+    """
 
     def __init__(
-        self, *args: Any, run: Callable[..., None], own_options: list[click.Option], **kwargs: Any
+        self,
+        *args: Any,
+        run: Callable[..., None],
+        own_options: list[click.Option],
+        before: Callable[[], None] = lambda: None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._run = run
         self._own_options = own_options
+        self._before = before
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Imports the script and makes the command that runs its demo."""
@@ -51,6 +69,7 @@ class Demos(click.Group):
         path = Path(file)
         if not path.is_file():
             raise click.BadParameter(f"{file} is no file", ctx, param_hint="SCRIPT")
+        self._before()
         try:
             module = script.load(path)
         except Exception as error:
@@ -90,8 +109,29 @@ def _die_of(error: BaseException) -> NoReturn:
     raise SystemExit(1)
 
 
+def serve_demo(
+    demo: Callable[..., Any],
+    name: str,
+    values: dict[str, Any],
+    *,
+    output: Path,
+    reproducible: bool,
+    **serving: Any,
+) -> None:
+    """Runs a demo, writes its report, and serves it meanwhile and afterwards."""
+    from quire.serving import Serving
+
+    run_demo(demo, name, values, output=output, reproducible=reproducible, live=Serving(**serving))
+
+
 def run_demo(
-    demo: Callable[..., Any], name: str, values: dict[str, Any], *, output: Path, reproducible: bool
+    demo: Callable[..., Any],
+    name: str,
+    values: dict[str, Any],
+    *,
+    output: Path,
+    reproducible: bool,
+    live: "bool | Serving" = False,
 ) -> None:
     """Runs a demo and writes its report."""
     from quire.parameters import plain
@@ -103,9 +143,12 @@ def run_demo(
     command = shlex.join(["quire", *sys.argv[1:]])
     folder = output / name
     try:
-        log = open_report(folder, parameters=plain(values), command=command, reproducible=reproducible)
-    except ReportError as error:
+        log = open_report(
+            folder, parameters=plain(values), command=command, reproducible=reproducible, live=live
+        )
+    except (ReportError, ServeError) as error:
         raise Refused(str(error)) from error
+    signal.signal(signal.SIGINT, partial(_interrupt, log))
     try:
         with log:
             result = demo(log, **values)
@@ -119,10 +162,22 @@ def run_demo(
     except ReportError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from error
+    except RunStopped:
+        click.echo(f"Finished early, as asked; {folder / name}.md holds what was done by then.")
+        return
     except Exception as error:
         click.echo(f"The run failed; {folder / name}.md holds what was done by then.", err=True)
+        if live:
+            raise SystemExit(1) from None
         _die_of(error)
     click.echo(f"Wrote {folder / name}.md in {words.duration(time.perf_counter() - began)}.")
+
+
+def _interrupt(log: "NotebookOutput", number: int, frame: FrameType | None) -> None:
+    """Ctrl-C: at the next pause point of a run that has them, at once the second time."""
+    if not log._session.steering.interrupt():
+        raise KeyboardInterrupt
+    click.echo("\nInterrupted: the run ends after this step. Ctrl-C again ends it at once.", err=True)
 
 
 _RUN_OPTIONS = [
@@ -137,6 +192,53 @@ _RUN_OPTIONS = [
         ["reproducible", "--reproducible"],
         is_flag=True,
         help="Leave out times, machine and commit, so that equal runs write equal bytes.",
+    ),
+]
+
+
+_SERVE_OPTIONS = [
+    click.Option(
+        ["host", "--host"],
+        default="127.0.0.1",
+        show_default=True,
+        help="The address to listen on; others than this machine's own can be reached by others.",
+    ),
+    click.Option(
+        ["port", "--port"],
+        type=click.IntRange(0, 65535),
+        default=0,
+        show_default="any that is free",
+        help="The port to listen on.",
+    ),
+    click.Option(
+        ["token", "--token/--no-token"],
+        default=True,
+        show_default=True,
+        help="Whether a viewer must know the token in the printed address.",
+    ),
+    click.Option(
+        ["browser", "--browser/--no-browser"],
+        default=True,
+        show_default=True,
+        help="Whether to open the page in a browser.",
+    ),
+    click.Option(
+        ["origins", "--origin"],
+        multiple=True,
+        help="A further address under which browsers see the page, such as https://hub.example of a proxy.",
+    ),
+    click.Option(["json", "--json"], is_flag=True, help="Tell address, port and process as a line of JSON."),
+]
+_SERVE_RUN_OPTIONS = [
+    click.Option(
+        ["exit_when_done", "--exit-when-done"],
+        is_flag=True,
+        help="End when the run ends, instead of serving on until that is ended.",
+    ),
+    click.Option(
+        ["watch", "--watch"],
+        is_flag=True,
+        help="Run anew whenever the script, or a module of yours that it imports, is saved.",
     ),
 ]
 
@@ -162,7 +264,47 @@ cli.add_command(
 )
 
 
+def _become_run() -> None:
+    from quire.live.supervision import become_run
+
+    become_run()
+
+
+cli.add_command(
+    Demos(
+        "serve",
+        run=serve_demo,
+        own_options=[*_RUN_OPTIONS, *_SERVE_OPTIONS, *_SERVE_RUN_OPTIONS],
+        before=_become_run,
+        subcommand_metavar="SCRIPT[::FUNCTION] [PARAMETERS]...",
+        help=(
+            "Run the demo in SCRIPT as `quire run` does, and serve it as a page that fills in meanwhile.\n\n"
+            "The page has a random port of this machine, and an address that nobody can guess. It stays when "
+            "the run has ended, until it is ended there or by Ctrl-C; the Markdown report is written by then."
+        ),
+    )
+)
+
+
+@cli.command("view", params=[*_SERVE_OPTIONS])
+@click.argument("report", type=click.Path(path_type=Path, exists=True))
+def view_report(report: Path, **serving: Any) -> None:
+    """Serve a finished REPORT (its folder, or its Markdown file) again; nothing is run."""
+    from quire.live.supervision import view
+    from quire.record import load
+    from quire.serving import Serving
+
+    folder = report if report.is_dir() else report.parent
+    name = folder.resolve().name if report.is_dir() else report.stem
+    try:
+        view(load(folder / f"{name}.json"), folder.resolve(), Serving(**serving))
+    except (ReportError, ServeError) as error:
+        raise Refused(str(error)) from error
+
+
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    # Once is enough: a second one would come upon the closing of the report.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 
 

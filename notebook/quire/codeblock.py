@@ -33,6 +33,10 @@ class Page(Protocol):
         """Shows an exception that left the code, once; how the block ended."""
         ...
 
+    def pause_point(self) -> None:
+        """Lets the run be held or ended here."""
+        ...
+
     def output_to(self, block: Block) -> Callable[[str], None]:
         """What takes the output of a block."""
         ...
@@ -84,6 +88,7 @@ class CodeBlock:
         return value
 
     def _begin(self, quote: Quote) -> None:
+        self._page.pause_point()
         self._pid = os.getpid()
         self._code = self._page.begin_code(quote)
         self._sink = capture.Sink(self._page.output_to(self._code))

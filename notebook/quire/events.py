@@ -5,7 +5,8 @@ every one of them. The rules:
 
 - A `Block` has a `key`, unique in the run, and stands inside the block whose key is its `parent`
   (`""` is the page itself). A second block with the same key replaces the first where it stands:
-  that is how progress, pictures and a running block of code update.
+  that is how progress, pictures and a running block of code update. If its parent is another, it
+  moves there.
 - Any block may hold others. What stands inside a `Subreport` is a page of its own.
 - `Output` and `Metric` are appended to the block they name; nothing replaces them. `Emptied` takes
   away what stands inside a block.
@@ -34,12 +35,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened(Event):
-    """The run began. `started` is local time, ISO 8601 with its offset."""
+    """The run began. `started` is local time, ISO 8601 with its offset.
+
+    `times` says whether the report tells when it was, and how long all took.
+    """
 
     title: str
     started: str
     command: str = ""
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    times: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

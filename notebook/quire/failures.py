@@ -1,5 +1,7 @@
 """What a report says of an exception: where it came from in the author's code, and how it got there."""
 
+import secrets
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ class Trace:
 def trace(error: BaseException, linker: Linker) -> Trace:
     """Describes `error`."""
     report = traceback.TracebackException.from_exception(error)
-    authors = [(path, line) for path, line in _frames(error.__traceback__) if not _is_foreign(path)]
+    authors = [(path, line) for path, line in _frames(error.__traceback__) if not is_foreign(path)]
     path, line = authors[-1] if authors else ("", 0)
     quoted = next(
         (f.line or "" for f in reversed(report.stack) if (f.filename, f.lineno) == (path, line)), ""
@@ -44,6 +46,21 @@ def trace(error: BaseException, linker: Linker) -> Trace:
         for frame in part.stack:
             frame.filename = _name(frame.filename, linker)
     return Trace(type(error).__name__, str(error), path, line, quoted, "".join(report.format()))
+
+
+def withheld(error: BaseException) -> str:
+    """What a viewer may know of an exception in answer to a request: its type, and a number.
+
+    The log tells all of it under the same number.
+    """
+    number = secrets.token_hex(4)
+    print(f"error {number} while answering a viewer:\n{shown(error)}", end="", file=sys.stderr)
+    return f"{type(error).__name__} (error {number}; the log says more)"
+
+
+def shown(error: BaseException) -> str:
+    """The traceback of `error` without Quire's own frames, for the terminal."""
+    return "".join(traceback.format_exception(error.with_traceback(without_quire(error))))
 
 
 def without_quire(error: BaseException) -> TracebackType | None:
@@ -59,7 +76,7 @@ def _frames(tb: TracebackType | None) -> Iterator[tuple[str, int]]:
         yield frame.f_code.co_filename, line
 
 
-def _is_foreign(path: str) -> bool:
+def is_foreign(path: str) -> bool:
     """Whether code in `path` is a library's or Quire's, not the author's."""
     return path.startswith((_OURS, "<")) or "site-packages" in path or "/lib/python" in path
 

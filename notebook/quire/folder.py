@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from quire.errors import ReportError
 from quire.lock import Lock
@@ -17,6 +17,40 @@ _LEDGER_HEAD = "# What Quire wrote here. A later run removes what it no longer w
 _FILES = "etc"
 
 
+class Folder(Protocol):
+    """Where the files of one page go."""
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        ...
+
+    @property
+    def document(self) -> Path:
+        """The page's own file."""
+        ...
+
+    def reserve(self, name: str) -> str:
+        """A new file's address relative to this folder, made from `name`, safe and unique."""
+        ...
+
+    def write(self, href: str, data: bytes) -> None:
+        """Writes the file `href`, whole or not at all."""
+        ...
+
+    def fill(self, href: str, write: Callable[[Path], object]) -> int:
+        """Lets `write` make the file `href` at the path that it is given; the size in bytes."""
+        ...
+
+    def new_inner(self, title: str) -> str:
+        """Makes a folder in this one, for a page of its own, and returns its name."""
+        ...
+
+    def inner(self, name: str) -> "Folder":
+        """The folder that `new_inner` made under this name."""
+        ...
+
+
 class ReportFolder:
     """The folder of one page of a report: `NAME/NAME.md` and its files in `NAME/etc/`.
 
@@ -25,15 +59,19 @@ class ReportFolder:
     """
 
     def __init__(self, path: Path, name: str, ledger: "_Ledger") -> None:
-        self.path = path
+        self._path = path
         self.name = name
         self._ledger = ledger
         self._names = Names()
         self._inner: dict[str, ReportFolder] = {}
 
     @classmethod
-    def claim(cls, path: Path) -> "ReportFolder":
+    def claim(cls, path: Path, *, keep: bool = False) -> "ReportFolder":
         """Makes the folder `path` if need be, and locks it for this process.
+
+        Args:
+            path: the folder.
+            keep: whether to leave alone what a killed run left half done.
 
         Raises:
             ReportInUse: another run is writing this report.
@@ -54,10 +92,15 @@ class ReportFolder:
             _check_is_ours(path / f"{name}.md")
             # What runs may change the working folder; the report stays where it was begun.
             whole = path.absolute()
-            return cls(whole, name, _Ledger(whole, lock))
+            return cls(whole, name, _Ledger(whole, lock, keep=keep))
         except BaseException:
             lock.release()
             raise
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self._path
 
     @property
     def document(self) -> Path:
@@ -73,6 +116,11 @@ class ReportFolder:
     def inner(self, name: str) -> "ReportFolder":
         """The folder that `new_inner` made under this name."""
         return self._inner[name]
+
+    @property
+    def record(self) -> Path:
+        """The record of the run; see `quire.record`."""
+        return self.path / f"{self.name}.json"
 
     def reserve(self, name: str) -> str:
         """A new file's address relative to this folder, made from `name`, safe and unique."""
@@ -112,6 +160,11 @@ class ReportFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.document, text.encode("utf-8", "backslashreplace"), durable=durable)
 
+    def write_record(self, text: str) -> None:
+        """Replaces the record of the run, from which the page was written, by `text`."""
+        self._ledger.add(self.record)
+        write_whole(self.record, text.encode("utf-8", "backslashreplace"))
+
     def release(self, *, tidy: bool) -> None:
         """Unlocks the report.
 
@@ -131,13 +184,13 @@ class ReportFolder:
 class _Ledger:
     """The list, in the report's folder, of the files that Quire wrote there."""
 
-    def __init__(self, root: Path, lock: Lock) -> None:
+    def __init__(self, root: Path, lock: Lock, *, keep: bool) -> None:
         self._root = root
         self._lock = lock
         self._path = root / LEDGER
         self._before = self._read()
         self._now: set[str] = set()
-        for leftover in root.rglob(".quire-*.tmp"):
+        for leftover in () if keep else root.rglob(".quire-*.tmp"):
             leftover.unlink(missing_ok=True)
 
     def add(self, path: Path) -> None:

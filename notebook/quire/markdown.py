@@ -6,12 +6,13 @@ import time
 from dataclasses import replace
 from typing import BinaryIO
 
-from quire import __version__, charts, words
+from quire import __version__, charts, record, words
 from quire.errors import ReportError
 from quire.events import (
     Block,
     Chart,
     Closed,
+    Emptied,
     Event,
     Failure,
     Heading,
@@ -28,15 +29,15 @@ from quire.markdown_page import Page, Run
 from quire.tree import Node, Tree
 
 # With the reader of the output (0.05 s), less than a second of work is lost to a kill.
-_PAUSE = 0.5
+_PAUSE = 0.3
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
 
 class MarkdownBackend:
     """Writes `NAME.md`, and a page for each subreport, whole at every moment.
 
-    The pages are rewritten in one step, at most twice a second and from a thread of its own, so that
-    a kill or a full disk leaves the last whole state.
+    The pages are rewritten in one step, some three times a second at most and from a thread of its
+    own, so that a kill or a full disk leaves the last whole state.
 
     Args:
         folder: the claimed folder of the report.
@@ -82,11 +83,17 @@ class MarkdownBackend:
             self._draw_charts()
         try:
             self._write_pages(durable=True)
+            self._pages[""].folder.write_record(self._record())
         except OSError as error:
             document = words.place(self._pages[""].folder.document)
             raise ReportError(
                 f"cannot write {document}: {error.strerror or error}; what was written before is still there"
             ) from error
+
+    def _record(self) -> str:
+        run = self._run
+        before = [run.opened, Metadata(fields=run.metadata) if run.metadata else None]
+        return record.dumps(filter(None, before), self._tree, filter(None, [run.closed]))
 
     def _take(self, event: Event) -> None:
         self._tree.add(event)
@@ -101,6 +108,9 @@ class MarkdownBackend:
             self._pages[event.key] = Page(self._tree.node(event.key), above.folder.inner(event.folder), above)
         elif isinstance(event, Heading) and event.level > 1:
             self._page_of(event).headings[event.key] = event
+        elif isinstance(event, Emptied):
+            for page in self._pages.values():
+                page.headings = {key: h for key, h in page.headings.items() if self._tree.has(key)}
         elif isinstance(event, Failure):
             self._page_of(event).failure = event
 
@@ -117,7 +127,8 @@ class MarkdownBackend:
         return href, folder.stream(href)
 
     def _write_soon(self) -> None:
-        began = time.perf_counter()
+        # Of this thread's own work: on a busy machine, waiting for a core costs the run nothing.
+        began = time.thread_time()
         with self._state:
             self._timer = None
         try:
@@ -126,7 +137,7 @@ class MarkdownBackend:
             # A disk may be full for a while; the next event tries again, and `close` says so.
             return
         # A very long report is written less often, so that writing it never is what the run does.
-        self._pause = max(_PAUSE, 4 * (time.perf_counter() - began))
+        self._pause = max(_PAUSE, 4 * (time.thread_time() - began))
 
     def _write_pages(self, *, durable: bool = False) -> None:
         with self._disk:

@@ -11,13 +11,16 @@ from quire.events import (
     Chart,
     Code,
     Column,
+    Control,
     Details,
     Failure,
     Figure,
     Heading,
     Html,
+    Interact,
     Link,
     Math,
+    Part,
     Picture,
     Progress,
     Subreport,
@@ -25,7 +28,7 @@ from quire.events import (
     Text,
     Value,
 )
-from quire.markdown_text import anchor, closed, code_span, escape, fence, link, picture, quoted, table
+from quire.markdown_text import anchor, cell, closed, code_span, escape, fence, link, picture, quoted, table
 from quire.names import anchor as heading_anchor
 from quire.printed import Printed
 from quire.terminal_text import clean
@@ -53,13 +56,16 @@ class BlockWriter:
             Admonition: self._admonition,
             Chart: self._chart_block,
             Code: self._code,
+            Control: self._control,
             Details: self._details,
             Failure: self._failure,
             Figure: self._figure,
             Heading: self._heading,
             Html: lambda event, _: event.html,
+            Interact: self._interact,
             Link: self._link,
             Math: self._math,
+            Part: lambda _, node: _joined(*self._inside(node)),
             Progress: self._progress,
             Subreport: self._subreport,
             Table: self._table,
@@ -162,6 +168,18 @@ class BlockWriter:
         # A loop that came to its end has nothing to say any more.
         return "" if event.finished else f"*{escape(event.label)}: {words.share(event.done, event.total)}*"
 
+    def _control(self, event: Control, node: Node) -> str:
+        """What the control was set to; a page of paper cannot set it."""
+        return f"*{escape(event.label)}:* {_setting(event)}" if event.kind != "button" else ""
+
+    def _interact(self, event: Interact, node: Node) -> str:
+        # Many sliders would fill a page: their settings are one paragraph.
+        nodes = [child for child in node.inside if isinstance(child, Node)]
+        controls = [child for child in nodes if isinstance(child.event, Control)]
+        settings = ", ".join(filter(None, (self.write(child) for child in controls)))
+        rest = [self.write(child) for child in nodes if child not in controls]
+        return _joined(anchor(event.key), f"**{escape(event.title)}**", settings, *rest)
+
     def _chart_block(self, event: Chart, node: Node) -> str:
         if not node.series:
             return ""
@@ -180,6 +198,19 @@ def printed(output: Printed) -> str:
     else:
         whole = f"[the whole output]({output.href}), {words.count(output.lines, 'line')}"
     return _joined(fence(output.head), f"*… {lines} left out: {whole} …*", fence(output.tail))
+
+
+def _setting(event: Control) -> str:
+    if event.kind == "sketch":
+        return "a drawing" if event.value else "nothing drawn"
+    if event.kind == "upload":
+        return (
+            link(escape(str(event.value).rpartition("/")[2]), str(event.value)) if event.value else "no file"
+        )
+    if event.kind == "checkbox":
+        return "yes" if event.value else "no"
+    value = event.value
+    return cell(value if value is None or isinstance(value, str | int | float) else str(value)) or "(empty)"
 
 
 def _chart_table(node: Node) -> str:

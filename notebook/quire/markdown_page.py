@@ -92,6 +92,13 @@ class Page:
             )
         elif run.state == "interrupted":
             notes.append(f"> [!WARNING]\n> The run was interrupted{after}; this is what it had done by then.")
+        elif run.state == "stopped":
+            notes.append(
+                f"> [!NOTE]\n> The run was asked to finish early{after}; this is what it had done by then."
+            )
+        elif run.state == "died":
+            cause = escape(run.closed.detail) if run.closed else ""
+            notes.append(f"> [!CAUTION]\n> The run died{after} ({cause}). This is what it had done by then.")
         elif run.state == "failed":
             where = f": [{self.failure.kind}](#{self.failure.key})" if self.failure else ""
             notes.append(f"> [!CAUTION]\n> The run failed{after}{where}. This is what it had done by then.")

@@ -27,6 +27,8 @@ from quire.events import (
 )
 from quire.events import Progress as ProgressEvent
 from quire.images import encode
+from quire.interaction import Interaction
+from quire.offers import PageOffer
 from quire.page import Page, state_after
 from quire.progress import Progress
 from quire.quoting import Place, quote_call
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class NotebookOutput:
+class NotebookOutput(Interaction):
     """A report in the making: each verb puts one thing on its page.
 
     Make one with `quire.open_report`, or let `quire run` make it. It is a context manager that closes
@@ -49,14 +51,15 @@ class NotebookOutput:
     key, called again, replaces what it showed.
     """
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, release: Callable[[bool], None] | None = None) -> None:
         self._page = page
+        self._release: Callable[[bool], None] = release or (lambda written: None)
         self._session = page.session
         self._closers: list[Callable[[], object]] = []
         self._fields: dict[str, object] = {}
         self._charts: dict[str, str] = {}
         self._is_closed = False
-        if not page.key:
+        if release:
             atexit.register(self._close_at_exit)
 
     # Text
@@ -305,7 +308,8 @@ class NotebookOutput:
                 keys.append(page.put(make, "progress"))
 
         known = len(items) if total is None and isinstance(items, Sized) else total
-        return Progress(() if items is None else items, known, report)
+        steering = self._session.steering
+        return Progress(() if items is None else items, known, report, steering.pause_point, steering.now)
 
     def metric(self, name: str, step: float, value: Any, *, chart: str = "") -> None:
         """Adds a point to a curve, which is drawn where its chart was first named.
@@ -328,6 +332,7 @@ class NotebookOutput:
             self._charts[title] = self._page.put(partial(Chart, title=title), "chart")
         for name, value in numbers.items():
             self._session.emit(Metric(chart=self._charts[title], name=name, step=float(step), value=value))
+        self.pause_point()
 
     # The end
 
@@ -354,25 +359,32 @@ class NotebookOutput:
         state: State = "done" if error is None else state_after(error)
         if error is not None and not self._is_closed:
             self._page.fail(error)
-        self._close(state)
+        self._close(state, error)
 
-    def _close(self, state: State) -> None:
+    def _close(self, state: State, error: BaseException | None = None) -> None:
         if self._is_closed or not self._session.is_mine:
             return
         self._is_closed = True
         atexit.unregister(self._close_at_exit)
-        errors = []
-        for closer in self._closers:
+        errors: list[Exception] = []
+        pages = [] if state == "failed" or self._page.key else self._session.offers.pages.values()
+        closers = self._closers + [partial(self._write_offered, page) for page in pages]
+        for closer in closers:
             try:
                 closer()
-            except Exception as error:
-                state = self._page.fail(error)
-                errors.append(error)
-        self._end(state)
+            except Exception as broken:
+                state = self._page.fail(broken)
+                errors.append(broken)
+        self._end(state, error or next(iter(errors), None))
         if errors:
             raise errors[0]
 
-    def _end(self, state: State) -> None:
+    def _write_offered(self, offer: PageOffer) -> None:
+        """Writes a page that viewers of the live report could ask for, as it is at the end."""
+        with self.subreport(offer.title) as page:
+            offer.function(page)
+
+    def _end(self, state: State, error: BaseException | None) -> None:
         if self._page.key:
             return
         written = False
@@ -380,7 +392,11 @@ class NotebookOutput:
             self._session.close(state)
             written = True
         finally:
-            self._page.folder.release(tidy=written)
+            self._release(written)
+        try:
+            self._session.linger(state, error)
+        finally:
+            self._session.end()
 
     def _close_at_exit(self) -> None:
         # A script that never closed its report, or that an exception ended before it could.

@@ -26,11 +26,12 @@ from quire.events import (
     Text,
     Value,
 )
-from quire.folder import ReportFolder
+from quire.folder import Folder
 from quire.images import Encoded, encode, is_picture, looks_like_pixels
 from quire.names import Names, anchor, slug
 from quire.quoting import Quote
 from quire.session import Session
+from quire.steering import RunStopped
 from quire.tables import MOST_IN_FILE, Grid, scalar
 
 # The size, in pixels, of pictures in the cells of a table.
@@ -45,17 +46,31 @@ class Page:
     Args:
         session: the run that it belongs to.
         folder: where its files go.
-        key: the key of the subreport that it is, or "" for the report itself.
+        key: the key of the block that it fills, such as a subreport, or "" for the report itself.
+        names: gives out the keys of its blocks; by default those of the session.
+        hrefs: the files that it wrote, by their blocks, to be written anew.
     """
 
-    def __init__(self, session: Session, folder: ReportFolder, key: str = "") -> None:
+    def __init__(
+        self,
+        session: Session,
+        folder: Folder,
+        key: str = "",
+        names: Names | None = None,
+        hrefs: dict[str, str] | None = None,
+    ) -> None:
         self.session = session
         self.folder = folder
         self.key = key
+        self._names = session.keys if names is None else names
         self._anchors = Names()
         self._keys: dict[str, str] = {}
-        self._hrefs: dict[str, str] = {}
+        self._hrefs = {} if hrefs is None else hrefs
         self._section = ""
+
+    def scoped(self, key: str, hrefs: dict[str, str]) -> "Page":
+        """What fills the block `key` of this page, and can fill it again under the same names."""
+        return Page(self.session, self.folder, key, Names(), hrefs)
 
     def put(self, make: Callable[..., Block], name: str, key: str | None = None) -> str:
         """Puts a block on the page.
@@ -164,6 +179,10 @@ class Page:
         finally:
             self.session.stand_within(self.key, around)
 
+    def pause_point(self) -> None:
+        """Lets the run be held or ended here."""
+        self.session.steering.pause_point()
+
     def begin_code(self, quote: Quote) -> Code:
         """Puts code on the page, and what follows within it."""
         with capture.lock:
@@ -232,7 +251,7 @@ class Page:
             return self._keys[key]
         wanted = slug(key) if key else name if is_whole or not self._section else f"{self._section}-{name}"
         prefix = f"{self.key}-" if self.key else ""
-        full = self.session.keys.unique(prefix + wanted)
+        full = self._names.unique(prefix + wanted)
         if key is not None:
             self._keys[key] = full
         return full
@@ -273,6 +292,8 @@ def state_after(error: BaseException) -> State:
     asyncio = sys.modules.get("asyncio")
     if isinstance(error, KeyboardInterrupt) or (asyncio and isinstance(error, asyncio.CancelledError)):
         return "interrupted"
+    if isinstance(error, RunStopped):
+        return "stopped"
     if isinstance(error, SystemExit):
         return "failed" if error.code else "done"
     return "failed"

@@ -18,14 +18,23 @@ class Progress(Generic[T]):
         total: how many there will be, if that is known.
         report: called at most ten times a second with the number done, that of all, the seconds since
             the beginning, and whether this was the last.
+        step: called between two steps: the run may be held or ended there.
+        clock: the time in seconds, which may stand still while the run is held.
     """
 
     def __init__(
-        self, items: Iterable[T], total: int | None, report: Callable[[int, int | None, float, bool], None]
+        self,
+        items: Iterable[T],
+        total: int | None,
+        report: Callable[[int, int | None, float, bool], None],
+        step: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._items = items
         self._report = report
-        self._began = time.perf_counter()
+        self._step = step
+        self._clock = clock
+        self._began = clock()
         self._reported = self._began
         self.total = total
         self.done = 0
@@ -46,7 +55,8 @@ class Progress(Generic[T]):
         """Says that `done` of `total` are done."""
         self.done = done
         self.total = self.total if total is None else total
-        now = time.perf_counter()
+        self._step()
+        now = self._clock()
         if now - self._reported >= _PAUSE:
             self._reported = now
             self._tell(finished=False)
@@ -57,4 +67,4 @@ class Progress(Generic[T]):
             self._tell(finished=True)
 
     def _tell(self, *, finished: bool) -> None:
-        self._report(self.done, self.total, time.perf_counter() - self._began, finished)
+        self._report(self.done, self.total, self._clock() - self._began, finished)

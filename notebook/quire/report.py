@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quire.console import ConsoleBackend
-from quire.errors import ReportError
+from quire.errors import QuireError, ReportError, ServeError
 from quire.events import Backend, Opened, Scalar
 from quire.folder import ReportFolder
 from quire.markdown import MarkdownBackend
@@ -21,6 +21,9 @@ from quire.source import source_of
 if TYPE_CHECKING:
     import os
 
+    from quire.live.attendance import Attendance
+    from quire.serving import Serving
+
 
 def open_report(
     path: "str | os.PathLike[str]",
@@ -30,6 +33,7 @@ def open_report(
     command: str = "",
     reproducible: bool = False,
     backends: Sequence[Backend] = (),
+    live: "bool | Serving" = False,
 ) -> NotebookOutput:
     """Begins a report in the folder `path`: `open_report("reports/mnist")` writes `reports/mnist/mnist.md`.
 
@@ -44,8 +48,11 @@ def open_report(
         command: the command that makes this report, for its end; by default this process's own.
         reproducible: leaves out what differs between two equal runs: times, machine and commit.
         backends: further receivers of the report's events.
+        live: whether to serve the report as a page while it is written; a `Serving` says where and how.
+            Closing it then waits until a viewer, or Ctrl-C, ends the page.
 
     Raises:
+        ServeError: the page cannot be served as asked.
         ReportInUse: another run is writing this report.
         ReportError: the folder cannot be made or written, or holds a document that Quire did not write.
     """
@@ -54,21 +61,36 @@ def open_report(
     folder = ReportFolder.claim(where)
     linker = Linker(Path.cwd(), permanent=not reproducible)
     markdown = MarkdownBackend(folder, times=not reproducible)
-    session = Session([markdown, *backends], linker, where, names_machine=not reproducible)
+    attendance = _attendance(folder, live)
+    session = Session([markdown, *backends], linker, where, names_machine=not reproducible, live=attendance)
     opened = Opened(
         title=title or folder.name.replace("-", " ").replace("_", " ").capitalize(),
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         command=command or _own_command(),
         parameters=dict(parameters or {}),
+        times=not reproducible,
     )
     try:
         session.open(opened, ConsoleBackend)
     except BaseException as error:
         folder.release(tidy=False)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, QuireError):
             raise ReportError(f"cannot write in {where}: {error.strerror or error}") from error
         raise
-    return NotebookOutput(Page(session, folder))
+    return NotebookOutput(Page(session, folder), lambda written: folder.release(tidy=written))
+
+
+def _attendance(folder: ReportFolder, live: "bool | Serving") -> "Attendance | None":
+    if live is False:
+        return None
+    try:
+        from quire.live.attendance import Attendance
+        from quire.serving import Serving
+    except ImportError as error:
+        raise ServeError(
+            f"a live page needs aiohttp and its kin: pip install 'quire[live]' ({error})"
+        ) from error
+    return Attendance(folder, Serving() if live is True else live)
 
 
 def _own_command() -> str:

@@ -13,6 +13,9 @@ class Series:
     Beyond 4,000 points, neighbours are thinned out so that the least and the greatest value of each
     group stay: extremes are what one looks for in a long curve.
 
+    Args:
+        most: how many points to keep, besides those of the newest group.
+
     Attributes:
         count: how many points came.
         not_finite: how many of them were not a number, or infinite.
@@ -20,7 +23,8 @@ class Series:
         least, greatest: the extreme finite points, as (step, value), or None before the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self.count = 0
         self.not_finite = 0
         self.first = self.last = (math.nan, math.nan)
@@ -47,7 +51,7 @@ class Series:
         if len(self._fresh) == self._group:
             self._points += _extremes(self._fresh)
             self._fresh = []
-        if len(self._points) > _MOST:
+        if len(self._points) > self._most:
             # The old points are as dense as groups of four, then eight, then sixteen would make them.
             self._group = max(4, self._group * 2)
             self._points = [

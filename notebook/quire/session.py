@@ -6,16 +6,34 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from quire import capture, provenance
 from quire.errors import ReportError
 from quire.events import Backend, Closed, Event, Opened, Output, State
 from quire.names import Names
+from quire.offers import Offers
 from quire.provenance import Linker
+from quire.steering import Steering
 
 # Within which block each page of each session stands, in this thread or task.
 _within: ContextVar[Mapping[tuple[int, str], str]] = ContextVar("quire_within", default={})  # noqa: B039 - never mutated
+
+
+class Live(Backend, Protocol):
+    """What keeps a run's events for its viewers, and answers them.
+
+    As a backend it is closed like the others; it takes events still until `end`.
+    """
+
+    def attend(self, session: "Session") -> None:
+        """Begins to answer viewers of the run."""
+
+    def linger(self, error: BaseException | None) -> None:
+        """Answers viewers of a run that has come to its end (by `error`), until they end it for good."""
+
+    def end(self) -> None:
+        """Takes no more events, and answers nobody any more."""
 
 
 class Session:
@@ -26,12 +44,25 @@ class Session:
         linker: names the files of quoted code.
         folder: the folder of the report.
         names_machine: whether to tell the machine and the commit, which differ between equal runs.
+        live: what serves the run while it is live; it goes on when the report is closed.
+
+    Attributes:
+        steering: what may hold, end or question the run.
+        offers: what viewers may set and ask for.
     """
 
     def __init__(
-        self, backends: Sequence[Backend], linker: Linker, folder: Path, *, names_machine: bool = True
+        self,
+        backends: Sequence[Backend],
+        linker: Linker,
+        folder: Path,
+        *,
+        names_machine: bool = True,
+        live: "Live | None" = None,
     ) -> None:
-        self.backends = list(backends)
+        self.live = live
+        # The journal comes first: what the others show can be found there, whatever happens to them.
+        self.backends = [*([live] if live else []), *backends]
         self.linker = linker
         self.folder = folder
         self._names_machine = names_machine
@@ -40,6 +71,8 @@ class Session:
         self.failure: BaseException | None = None
         self.troubles: list[str] = []
         self.is_closed = False
+        self.steering = Steering()
+        self.offers = Offers()
         self._pid = os.getpid()
         self._began = time.perf_counter()
         self._base = capture.Sink(lambda text: self.output("", text), is_base=True)
@@ -51,10 +84,12 @@ class Session:
             opened: the first event.
             make_console: makes the backend that shows the run, given what stands for the terminal.
         """
-        terminal = capture.start(self._base, self.folder)
-        self.backends.append(make_console(terminal))
+        self._terminal = capture.start(self._base, self.folder)
+        self.backends.append(make_console(self._terminal))
         try:
             self.emit(opened)
+            if self.live:
+                self.live.attend(self)
         except BaseException:
             self._base.leave()
             capture.stop()
@@ -72,17 +107,31 @@ class Session:
                 "but must give its results to that one to be reported"
             )
         with capture.lock:
-            if self.is_closed:
+            if self.is_closed and not self.backends:
                 raise ReportError("this report is closed: nothing can be added to it any more")
             capture.sync()
             for backend in self.backends:
                 backend.write(event)
+
+    def say(self, text: str) -> None:
+        """Tells the user something on the terminal that is no part of the report."""
+        if self.is_closed:
+            print(text, end="", flush=True)
+            return
+        with capture.lock, contextlib.suppress(OSError, ValueError):
+            self._terminal.write(text.encode("utf-8", "backslashreplace"))
+            self._terminal.flush()
 
     def output(self, parent: str, text: str) -> None:
         """Hands on captured text; called under the lock."""
         if not self.is_closed:
             for backend in self.backends:
                 backend.write(Output(parent=parent, text=text))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there may be viewers."""
+        return self.live is not None
 
     @property
     def is_mine(self) -> bool:
@@ -107,9 +156,11 @@ class Session:
         elapsed = time.perf_counter() - self._began
         self.emit(Closed(state=state, elapsed=elapsed, provenance=self._provenance()))
         self.is_closed = True
+        # What viewers see may still change, as long as they are served; the report does not.
+        ending, self.backends = self.backends, [self.live] if self.live else []
         try:
             with contextlib.ExitStack() as ends:
-                for backend in self.backends:
+                for backend in ending:
                     ends.callback(backend.close)
         finally:
             lost = capture.stop()
@@ -117,6 +168,18 @@ class Session:
             self.troubles.append(f"{lost:,} bytes of output could not be kept")
         if self.troubles:
             raise ReportError(f"the report is not complete: {'; '.join(self.troubles)}")
+
+    def linger(self, state: State, error: BaseException | None) -> None:
+        """Answers viewers until they end the run for good, if there may be any."""
+        if self.live and state != "interrupted":
+            self.live.linger(error)
+
+    def end(self) -> None:
+        """Takes no more events, and answers nobody any more."""
+        self.steering.end()
+        if self.live:
+            self.live.end()
+        self.backends = []
 
     def _provenance(self) -> dict[str, str]:
         versions = {"Versions": provenance.versions()}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from quire.events import Block, Code, Event, Metric, Output
+from quire.events import Block, Code, Emptied, Event, Metric, Output
 from quire.printed import Printed
 from quire.series import Series
 
@@ -63,12 +63,18 @@ class Tree:
         """The block with this key; the report itself for ""."""
         return self._nodes[key]
 
+    def has(self, key: str) -> bool:
+        """Whether there is a block with this key."""
+        return key in self._nodes
+
     def add(self, event: Event) -> None:
         """Takes the next event; those that make no block change nothing."""
         if isinstance(event, Block):
             self._place(event)
         elif isinstance(event, Output):
             self._print(event)
+        elif isinstance(event, Emptied):
+            self._empty(self._nodes[event.key])
         elif isinstance(event, Metric):
             chart = self._nodes[event.chart]
             chart.series.setdefault(event.name, Series()).add(event.step, event.value)
@@ -80,9 +86,27 @@ class Tree:
             above = self._nodes[event.parent]
             node = self._nodes[event.key] = Node(event, above)
             above.inside.append(node)
+        elif node.event.parent != event.parent:
+            self._move(node, self._nodes[event.parent])
         node.event = event
         if isinstance(event, Code) and event.state != "running":
             node.end()
+        node.touch()
+
+    def _move(self, node: Node, above: Node) -> None:
+        assert node.above is not None
+        node.above.touch()
+        node.above.inside.remove(node)
+        above.inside.append(node)
+        node.above = above
+
+    def _empty(self, node: Node) -> None:
+        for child in node.inside:
+            child.end()
+            if isinstance(child, Node):
+                for gone in child.walk():
+                    del self._nodes[gone.event.key]
+        node.inside.clear()
         node.touch()
 
     def _print(self, event: Output) -> None:

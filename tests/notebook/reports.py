@@ -53,4 +53,5 @@ def litter(folder: Path) -> set[str]:
     for page in pages:
         text = (folder / page).read_text("utf-8")
         linked |= {(Path(page).parent / unquote(href)).as_posix() for href in hrefs(text)}
-    return files - pages - linked - {".quire"}
+    records = {str(Path(page).with_suffix(".json")) for page in pages}
+    return files - pages - linked - records - {".quire"}

@@ -318,21 +318,6 @@ def test_pictures_in_text_are_files_of_the_report_or_links() -> None:
     assert '<a href="https://example.org/x.png" rel="noopener noreferrer">other</a>' in html
 
 
-def test_a_block_that_cannot_be_shown_is_named_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    tree = Tree(lambda block: ("", None))  # type: ignore[arg-type, return-value]
-    tree.add(Code(key="around", source="x"))
-    tree.add(Control(key="odd", parent="around", kind="sketch", label="no size", settings={"height": None}))
-    tree.add(Table(key="broken", parent="around", columns=(), rows=None))  # type: ignore[arg-type]
-    tree.add(Table(key="worse", parent="around", columns=(Column(name="a"),), rows=None))  # type: ignore[arg-type]
-    html = Renderer(address=lambda page, file: "", live=True).block(tree.node("around"))
-    assert (
-        '<p id="worse" data-block="table" class="missing">This part could not be shown (TypeError).</p>'
-        in html
-    )
-    assert 'id="odd"' in html
-    assert "worse" in caplog.text
-
-
 def test_every_kind_of_block_can_be_shown(tmp_path: Path) -> None:
     tree = Tree(lambda block: ("", None))  # type: ignore[arg-type, return-value]
     for kind in Block.__subclasses__():

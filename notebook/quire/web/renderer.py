@@ -1,6 +1,5 @@
 """Each kind of block as HTML, and pages of them."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,7 +40,6 @@ from quire.web.formulas import mathml
 from quire.web.highlighting import highlighted, is_python
 from quire.web.view import PageView, page_of
 
-_log = logging.getLogger(__name__)
 _KINDS: Mapping[type[Block], str] = {
     kind: kind.__name__.lower()
     for kind in (
@@ -138,12 +136,7 @@ class Renderer:
 
     def _block(self, node: Node) -> Markup:
         kind = _KINDS[type(node.event)]
-        try:
-            return Markup(getattr(self._blocks, kind)(node.event, node))
-        except Exception as error:
-            # One block that no test foresaw must not take the page from all viewers.
-            _log.exception("the block %r could not be shown", node.event.key)
-            return Markup(self._blocks.unshown(node.event, kind, type(error).__name__))
+        return Markup(getattr(self._blocks, kind)(node.event, node))
 
     def inside(self, node: Node) -> Markup:
         """All that stands inside a block."""
@@ -230,13 +223,6 @@ class Renderer:
                 rest = max(0, progress.total - progress.done) / rate
                 said.append(f"{words.duration(rest)} left")
         return " · ".join(said)
-
-    @staticmethod
-    def settings(control: Control) -> Mapping[str, object]:
-        """A control's settings, None for those that it has not."""
-        none = dict.fromkeys(("least", "greatest", "step", "longest", "accept", "height", "width"))
-        step = {"step": 1} if control.settings.get("whole") else {}
-        return {**none, "options": (), **step, **control.settings}
 
     @staticmethod
     def control_value(control: Control) -> str:

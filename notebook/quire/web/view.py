@@ -24,6 +24,7 @@ class PageView:
         base: leads from this page's URL to that of the report: "" or "../../".
         number: every event up to this one is on the page.
         can: what a viewer may do to the run: pause, stop, exit.
+        pages: the author's own pages that can be asked for: their titles by name.
         refresh: seconds after which an author's page asks for itself again; 0 for never.
     """
 
@@ -38,6 +39,7 @@ class PageView:
     base: str = ""
     number: int = 0
     can: Sequence[str] = ()
+    pages: Mapping[str, str] = field(default_factory=dict)
     refresh: float = 0
 
     @property

@@ -47,6 +47,7 @@ function work() {
 
 function place(patch) {
   const there = block(patch.id) ?? (patch.id === "page" || patch.id === "" ? content : null);
+  if (patch.gone) return void there?.remove();
   if (patch.empty) return empty(there);
   if (patch.own) {
     const own = there && part(there, "own");

@@ -1,0 +1,191 @@
+"""The run's own part of its live report: it keeps the journal, and answers viewers."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from quire import failures
+from quire.errors import ServeError
+from quire.events import Event, Paused
+from quire.folder import ReportFolder
+from quire.journal import Journal
+from quire.live.answers import Answers
+from quire.live.channel import Channel, Message
+from quire.serving import Serving
+from quire.session import Session
+
+_SOCKET = "run.sock"
+# How often the run looks for modules of the author's that it has imported since.
+_LOOK = 2.0
+
+inherited: Channel | None = None
+"""The way to the keeper, if that is the process from which this one was forked."""
+
+
+class Attendance:
+    """A live report as its run sees it: what events go to, and how viewers reach the run.
+
+    Args:
+        folder: the claimed folder of the report.
+        serving: where and how to serve.
+    """
+
+    def __init__(self, folder: ReportFolder, serving: Serving) -> None:
+        self._folder = folder
+        self._serving = serving
+        self._journal = Journal(folder.path)
+        self._private = Path(tempfile.mkdtemp(prefix="quire-"))
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._keeper = inherited
+        self._is_forked = inherited is not None
+        self._over = threading.Event()
+        self._address = ""
+        # A forked child must not keep viewers waiting for answers that it will never give.
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def write(self, event: Event) -> None:
+        """Appends the event to the journal."""
+        self._journal.write(event)
+
+    def close(self) -> None:
+        """Does nothing yet: viewers are served until `end`."""
+
+    def attend(self, session: Session) -> None:
+        """Has the report served, and begins to answer.
+
+        Raises:
+            ServeError: it cannot be served as asked.
+        """
+        self._session = session
+        for happening, is_paused in (("pause", True), ("resume", False)):
+            listeners = session.steering.listeners.setdefault(happening, [])
+            listeners.insert(0, partial(session.emit, Paused(is_paused=is_paused)))
+        self._answers = Answers(session)
+        self._listener.bind(str(self._private / _SOCKET))
+        self._listener.listen()
+        self._thread(self._accept)
+        self._ask_keeper()
+        self._thread(self._hear_keeper)
+        self._thread(self._tell_modules)
+
+    def linger(self, error: BaseException | None) -> None:
+        """Serves the report of a run that has ended, until a viewer or Ctrl-C ends it for good."""
+        steering = self._session.steering
+        if self._serving.exit_when_done or steering.is_over or self._over.is_set():
+            return
+        if error is not None and not isinstance(error, SystemExit):
+            self._say(failures.shown(error))
+        self._say(f"The page stays at {self._address} until it is ended there, or by Ctrl-C here.\n")
+        try:
+            steering.serve()
+        except KeyboardInterrupt as error:
+            # Ctrl-C is how one ends the page; a kind of it (a request of the system's) goes on.
+            if type(error) is not KeyboardInterrupt:
+                raise
+
+    def end(self) -> None:
+        """Takes no more events, and answers nobody any more."""
+        self._over.set()
+        with contextlib.suppress(OSError):
+            # A thread that waits for connections does not notice a mere close.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._let_go()
+        if self._keeper:
+            self._keeper.send({"end": True})
+        self._journal.remove()
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    def _ask_keeper(self) -> None:
+        if self._keeper is None:
+            self._keeper = _start_keeper()
+        self._keeper.send({"run": self._told()})
+        answer = self._keeper.receive() or {"refused": "what should serve the page has ended"}
+        if "refused" in answer:
+            self.end()
+            raise ServeError(answer["refused"])
+        self._address = answer["url"]
+        for line in answer["said"]:
+            self._say(f"{line}\n")
+
+    def _told(self) -> Message:
+        options = {name: getattr(self._serving, name) for name in self._serving.__slots__}
+        return {
+            "pid": os.getpid(),
+            "folder": str(self._folder.path),
+            "journal": str(self._folder.path),
+            "link": str(self._private / _SOCKET),
+            "serving": options,
+            "modules": _modules(),
+        }
+
+    def _hear_keeper(self) -> None:
+        keeper = self._keeper
+        while keeper and (message := keeper.receive()) is not None:
+            if message.get("exit"):
+                self._session.steering.request("exit")
+        # Nobody is left to serve for; a run that goes on writes its report all the same.
+        self._over.set()
+        self._session.steering.is_over = True
+        self._session.steering.poke()
+
+    def _tell_modules(self) -> None:
+        """Tells the keeper which files the run consists of, as it imports them."""
+        known = _modules()
+        while self._keeper and not self._over.wait(_LOOK):
+            if len(found := _modules()) > len(known):
+                known = found
+                self._keeper.send({"modules": known})
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            try:
+                end, _ = self._listener.accept()
+            except OSError:
+                return
+            self._thread(partial(self._answer, Channel(end)))
+
+    def _answer(self, server: Channel) -> None:
+        while (request := server.receive()) is not None:
+            self._answers.take(request, lambda reply: server.send(reply))
+
+    def _let_go(self) -> None:
+        self._listener.close()
+
+    def _thread(self, function: Any) -> None:
+        threading.Thread(target=function, name="quire-live", daemon=True).start()
+
+    def _say(self, text: str) -> None:
+        # Past the report, which is not what this is about.
+        self._session.say(text)
+
+
+def _start_keeper() -> Channel:
+    """Starts a keeper for a run that was not started by one."""
+    ours, theirs = Channel.pair()
+    with theirs:
+        subprocess.Popen(
+            [sys.executable, "-m", "quire.live.keeper", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return ours
+
+
+def _modules() -> list[str]:
+    """The files of the modules that are the author's own: those that no package manager put there."""
+    found = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and not failures.is_foreign(file):
+            found.add(file)
+    return sorted(found)

@@ -1,0 +1,442 @@
+"""What the server answers, address by address. All stand behind the guard."""
+
+import asyncio
+import base64
+import contextlib
+import io
+import json
+import math
+import zipfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any, BinaryIO
+
+from aiohttp import WSMsgType, web
+from aiohttp.typedefs import Handler, Middleware
+
+from quire import charts, failures
+from quire.live.asking import Unanswered
+from quire.live.channel import Message
+from quire.live.guard import refusal
+from quire.live.run_view import RunView
+from quire.live.viewers import Viewer, Viewers, encoded, event_stream_frame, first_of, websocket_frame
+from quire.terminal_text import TerminalText
+from quire.web import assets
+from quire.web.export import export
+
+Answer = Awaitable[web.StreamResponse]
+
+_POLL = 25.0
+# A page's script says nothing over its WebSocket: more than a pong is no page of ours.
+_MOST_FRAME = 4096
+# How long a body may take to come.
+_BODY_TIME = 10.0
+_LOG_PAUSE = 0.05
+_ACTIONS = ("pause", "resume", "stop", "exit")
+_HTML = {"Content-Security-Policy": assets.POLICY}
+# What an SVG or an HTML file of the report may do when it is opened by itself: nothing.
+_FILE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+_SHOWN = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+}
+_PIECE = 1 << 18
+
+
+class Routes:
+    """The handlers of requests about a run.
+
+    Args:
+        run: gives the run that is served now.
+        viewers: those who look at it.
+        refresh: takes what the journal has to tell, and tells viewers.
+        end: ends all, for good.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[], RunView],
+        viewers: Viewers,
+        refresh: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._viewers = viewers
+        self._refresh = refresh
+        self._end = end
+        self._last_render: tuple[tuple[RunView, int, str], str] | None = None
+
+    def add_to(self, application: web.Application) -> None:
+        """Puts all routes into `application`."""
+        router = application.router
+        for path, handler in {
+            "/": self.page,
+            "/p/{key}/": self.page,
+            "/pages/{name}": self.offered,
+            "/assets/{name}": self.asset,
+            "/files/{number}/{name}": self.file,
+            "/charts/{key}": self.chart,
+            "/events": self.events,
+            "/stream": self.stream,
+            "/poll": self.poll,
+            "/log": self.log,
+            "/state": self.state,
+            "/report.zip": self.zip,
+            "/report.html": self.html,
+        }.items():
+            router.add_get(path, handler)
+        router.add_post("/run/{action}", self.steer)
+        router.add_post("/controls/{key}", self.control)
+        router.add_post("/uploads/{key}", self.upload)
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            router.add_route(method, "/api/{path:.+}", self.endpoint)
+
+    # Pages
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """The report, or one of its subreports."""
+        self._refresh()
+        key = request.match_info.get("key", "")
+        run = self._run()
+        now = run, run.feed.number, key
+        # Many viewers who come at once get the same page.
+        if self._last_render is None or self._last_render[0] != now:
+            with _missing():
+                self._last_render = now, run.page(key)
+        return web.Response(text=self._last_render[1], content_type="text/html", headers=_HTML)
+
+    async def offered(self, request: web.Request) -> web.StreamResponse:
+        """A page of the author's, as the run writes it now."""
+        name = request.match_info["name"]
+        answer = await self._asked(do="page", name=name, query=dict(request.query))
+        html = self._run().offered(name, answer)
+        return web.Response(text=html, content_type="text/html", headers=_HTML)
+
+    async def asset(self, request: web.Request) -> web.StreamResponse:
+        """A part of the page itself: style, script, icon."""
+        with _missing():
+            data, kind = await asyncio.to_thread(assets.read, request.match_info["name"])
+        lasting = "public, max-age=31536000, immutable" if request.query.get("v") else "no-cache"
+        response = web.Response(body=data, content_type=kind, headers={"Cache-Control": lasting})
+        response.enable_compression()
+        return response
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """A file of the report."""
+        with _missing():
+            name, content = self._run().files.open(int(request.match_info["number"]))
+        suffix = f".{name.rpartition('.')[2].lower()}"
+        kind = _SHOWN.get(suffix, "application/octet-stream")
+        headers = _FILE | {"Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind}
+        if suffix not in _SHOWN:
+            headers["Content-Disposition"] = "attachment"
+        if isinstance(content, bytes):
+            return web.Response(body=content, headers=headers)
+        response = web.StreamResponse(headers=headers)
+        with content:
+            await response.prepare(request)
+            while piece := await asyncio.to_thread(content.read, _PIECE):
+                await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def chart(self, request: web.Request) -> web.StreamResponse:
+        """A chart's description and its points so far."""
+        self._refresh()
+        with _missing():
+            event, node = self._run().feed.chart(request.match_info["key"])
+        spec = charts.describe(event.title, node.series, on_paper=False)
+        del spec["data"]
+        points = [
+            [name, step, value if math.isfinite(value) else None]
+            for name, series in node.series.items()
+            for step, value in series
+        ]
+        return web.json_response({"title": event.title, "spec": spec, "points": points})
+
+    # Messages
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Messages over a WebSocket."""
+        socket = web.WebSocketResponse(max_msg_size=_MOST_FRAME, compress=False, timeout=1.0)
+        await socket.prepare(request)
+        assert request.transport is not None
+        viewer = Viewer(request.transport, websocket_frame)
+        await self._greet(request, viewer)
+        try:
+            async for message in socket:
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    break
+        finally:
+            self._viewers.remove(viewer)
+        if not socket.closed:
+            with contextlib.suppress(Exception):
+                await socket.close(code=1008)
+        request.transport.abort()
+        return socket
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Messages as server-sent events."""
+        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+        response = web.StreamResponse(headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        # What is sent past aiohttp must come behind the head, which it holds back for the first piece.
+        await response.write(b": welcome\n\n")
+        assert request.transport is not None
+        viewer = Viewer(request.transport, event_stream_frame)
+        await self._greet(request, viewer)
+        gone = asyncio.Event()
+        try:
+            while not request.transport.is_closing():
+                await first_of(gone, 1.0)
+        finally:
+            self._viewers.remove(viewer)
+        return response
+
+    async def poll(self, request: web.Request) -> web.StreamResponse:
+        """What has happened since, or what happens next."""
+        change = asyncio.Event()
+        self._viewers.waiters.add(change)
+        try:
+            message = await self._missed(request)
+            if len(message) <= 2 and message["n"] == _number(request, "since"):
+                await first_of(change, _POLL)
+                message = await self._missed(request)
+        finally:
+            self._viewers.waiters.discard(change)
+        return web.Response(body=encoded(message), content_type="application/json")
+
+    async def state(self, request: web.Request) -> web.StreamResponse:
+        """How the run stands."""
+        self._refresh()
+        run = self._run()
+        return web.json_response({"n": run.feed.number, **run.feed.state(), "viewers": len(self._viewers)})
+
+    async def log(self, request: web.Request) -> web.StreamResponse:
+        """The log as plain text: all of it as it comes, its last part, or a part of it."""
+        self._refresh()
+        feed = self._run().feed
+        headers = {"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        if not {"tail", "from"} & request.query.keys():
+            await self._stream_log(response)
+        else:
+            # For the page itself, which shows colours and makes all other control characters visible.
+            at = max(0, feed.log_size - _number(request, "tail")) if "tail" in request.query else 0
+            at = _number(request, "from") if "from" in request.query else at
+            end = _number(request, "to") if "to" in request.query else feed.log_size
+            while at < end and (piece := feed.log(at, end)):
+                await response.write(piece)
+                at += len(piece)
+        await response.write_eof()
+        return response
+
+    # Downloads
+
+    async def html(self, request: web.Request) -> web.StreamResponse:
+        """The report as one HTML file."""
+        self._refresh()
+        run = self._run()
+        text = await asyncio.to_thread(
+            export, run.feed.view(""), partial(_read, run), times=run.feed.renderer.times
+        )
+        return _download(text.encode(), f"{run.name}.html", "text/html")
+
+    async def zip(self, request: web.Request) -> web.StreamResponse:
+        """The Markdown with its files."""
+        run = self._run()
+        data = await asyncio.to_thread(_packed, run)
+        return _download(data, f"{run.name}.zip", "application/zip")
+
+    # Requests to the run
+
+    async def steer(self, request: web.Request) -> web.StreamResponse:
+        """Pauses the run, lets it go on, or ends it."""
+        action = request.match_info["action"]
+        if action not in _ACTIONS:
+            raise web.HTTPNotFound
+        if action == "exit":
+            self._end()
+        else:
+            await self._asked(do="steer", action=action)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def control(self, request: web.Request) -> web.StreamResponse:
+        """Sets a control."""
+        told = await _json(request)
+        if not isinstance(told, dict) or "value" not in told:
+            raise _unprocessable("value", "this field is missing")
+        await self._asked(do="control", key=request.match_info["key"], value=told["value"])
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def upload(self, request: web.Request) -> web.StreamResponse:
+        """Takes a file for a control."""
+        data = base64.b64encode(await _body(request)).decode()
+        name = request.headers.get("X-Name", "") or "upload"
+        await self._asked(do="upload", key=request.match_info["key"], name=name, data=data)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def endpoint(self, request: web.Request) -> web.StreamResponse:
+        """What an endpoint of the author's answers."""
+        fields: Any = dict(request.query)
+        if request.method != "GET" and request.can_read_body:
+            told = await _json(request)
+            if not isinstance(told, dict):
+                raise _unprocessable("body", "a JSON object is wanted")
+            fields |= told
+        path = f"/api/{request.match_info['path']}"
+        answer = await self._asked(do="endpoint", method=request.method, path=path, fields=fields)
+        if "data" in answer:
+            return web.Response(body=base64.b64decode(answer["data"]), content_type=answer["type"])
+        return web.Response(text=answer["text"], content_type=answer["type"])
+
+    # Within
+
+    async def _greet(self, request: web.Request, viewer: Viewer) -> None:
+        self._viewers.add(viewer, await self._missed(request))
+
+    async def _missed(self, request: web.Request) -> Message:
+        since = _number(request, "since")
+        self._refresh()
+        return self._run().feed.since(since)
+
+    async def _asked(self, **question: Any) -> Message:
+        try:
+            return await self._run().asking.ask(**question)
+        except Unanswered as error:
+            told: Message = {name: error.told[name] for name in ("error", "field") if name in error.told}
+            raise _error(error.told["status"], told) from None
+
+    async def _stream_log(self, response: web.StreamResponse) -> None:
+        run = self._run()
+        screen, at = TerminalText(), 0
+        while True:
+            ends = run.feed.closed is not None or run is not self._run()
+            while piece := run.feed.log(at, run.feed.log_size):
+                # A piece may end within a character.
+                whole = piece[: len(piece) - _open_bytes(piece)] or piece
+                at += len(whole)
+                await response.write(screen.feed(whole.decode("utf-8", "replace")).encode())
+            if ends:
+                rest = screen.pending
+                await response.write(f"{rest}\n".encode() if rest else b"")
+                return
+            await asyncio.sleep(_LOG_PAUSE)
+
+
+@contextlib.contextmanager
+def _missing() -> Any:
+    """What does not exist is not found."""
+    try:
+        yield
+    except (KeyError, ValueError):
+        raise web.HTTPNotFound from None
+
+
+def _open_bytes(piece: bytes) -> int:
+    """How many bytes at the end of a piece of UTF-8 begin a character that is not whole."""
+    for back in range(1, min(4, len(piece)) + 1):
+        byte = piece[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
+        return back if length > back else 0
+    return 0
+
+
+def _number(request: web.Request, name: str) -> int:
+    try:
+        return max(0, int(request.query.get(name, "0")))
+    except ValueError:
+        raise _unprocessable(name, "a whole number is wanted") from None
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_BODY_TIME):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
+async def _json(request: web.Request) -> Any:
+    body = await _body(request)
+    try:
+        return json.loads(body, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise _unprocessable("body", "JSON is wanted") from None
+
+
+def _no_number(name: str) -> float:
+    # JSON has no such numbers; Python's reader takes them.
+    raise ValueError(name)
+
+
+def _error(status: int, told: Message) -> web.HTTPException:
+    class Refused(web.HTTPException):
+        status_code = status
+
+    return Refused(text=json.dumps(told), content_type="application/json")
+
+
+def _unprocessable(field: str, message: str) -> web.HTTPException:
+    return _error(HTTPStatus.UNPROCESSABLE_ENTITY, {"error": message, "field": field})
+
+
+def _download(data: bytes, name: str, kind: str) -> web.Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'} | _FILE
+    return web.Response(body=data, content_type=kind, headers=headers)
+
+
+def _read(run: RunView, page: str, href: str) -> bytes | None:
+    """A file of the report for its export."""
+    opened = run.file(page, href)
+    if opened is None:
+        return None
+    with opened:
+        return opened.read()
+
+
+def _packed(run: RunView) -> bytes:
+    """A zip of the report's Markdown and files, all that its events name."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, opened in run.all_files():
+            with opened:
+                _pack(archive, f"{run.name}/{name}", opened)
+    return stream.getvalue()
+
+
+def _pack(archive: zipfile.ZipFile, name: str, opened: BinaryIO) -> None:
+    with archive.open(name, "w") as target:
+        while piece := opened.read(_PIECE):
+            target.write(piece)
+
+
+def errors() -> Middleware:
+    """The middleware that words errors without telling of paths or versions."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            answer = await handler(request)
+        except web.HTTPException as error:
+            if error.content_type == "application/json" or error.status < HTTPStatus.BAD_REQUEST:
+                raise
+            return refusal(HTTPStatus(error.status), "there is nothing for you here")
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, failures.withheld(error))
+        return answer
+
+    return middleware

@@ -1,0 +1,148 @@
+"""The server's process: reads the journal of a run, and serves it."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import web, web_response
+
+from quire.live.channel import Channel, Message
+from quire.live.deadline import Deadline, Deadlines
+from quire.live.guard import MOST_BODY, Guard, guarded
+from quire.live.routes import Routes, errors
+from quire.live.run_view import RunView
+from quire.live.viewers import Viewers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How often the journal is looked at, in seconds: a person sees sixty pictures a second, and no more.
+_TICK = 0.016
+# Sending may take this share of the time; the rest of the machine is for the run.
+_SHARE = 0.1
+_LONGEST_TICK = 0.2
+_KEEPALIVE = 15.0
+
+
+class Server:
+    """Serves the runs of one report, one after the other, until the keeper ends it.
+
+    Args:
+        keeper: the way to the keeper.
+    """
+
+    def __init__(self, keeper: Channel) -> None:
+        self._keeper = keeper
+        self._run: RunView | None = None
+        self._viewers = Viewers(lambda: self._current().feed.number)
+        self._count = 0
+        self._listening: asyncio.Server | None = None
+
+    async def serve(self) -> None:
+        """Serves until the end."""
+        tasks = [asyncio.create_task(job) for job in (self._hear(), self._follow())]
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if self._listening:
+            self._listening.close()
+        self._viewers.close()
+        for task in ended:
+            # A fault of ours: the keeper starts another server.
+            task.result()
+
+    def _current(self) -> RunView:
+        assert self._run is not None
+        return self._run
+
+    async def _hear(self) -> None:
+        while (message := await asyncio.to_thread(self._keeper.receive)) is not None:
+            if "serve" in message:
+                await self._take_up(message["serve"])
+            elif "end" in message:
+                return
+
+    async def _take_up(self, told: Message) -> None:
+        """Serves the run that the keeper told of."""
+        before, self._run = self._run, RunView(told)
+        if before:
+            before.close()
+            self._viewers.tell({"n": self._run.feed.number, "reset": True})
+        while self._run.feed.take():
+            # Nobody is let in before all is known that was known to the server before this one.
+            await asyncio.sleep(0)
+        self._refresh()
+        if self._listening is None:
+            await self._listen(told)
+
+    async def _listen(self, told: Message) -> None:
+        guard = Guard(
+            port=told["port"],
+            hosts=told["hosts"],
+            origins=told["origins"],
+            token=told["token"],
+            session=told["session"],
+        )
+        deadlines = Deadlines()
+        application = web.Application(
+            middlewares=[deadlines.middleware, guarded(guard), errors()], client_max_size=MOST_BODY
+        )
+        application.on_response_prepare.append(guard.finish)
+        Routes(self._current, self._viewers, self._refresh, self._exit).add_to(application)
+        runner = web.AppRunner(application, access_log=None, keepalive_timeout=_KEEPALIVE)
+        await runner.setup()
+        listening = socket.socket(fileno=self._keeper.descriptors.pop())
+        self._listening = await asyncio.get_running_loop().create_server(
+            partial(Deadline, cast("Callable[[], Any]", runner.server), deadlines),
+            sock=listening,
+            backlog=512,
+        )
+
+    def _exit(self) -> None:
+        self._keeper.send({"exit": True})
+
+    def _refresh(self) -> None:
+        """Takes what the journal has to tell by now, and tells it to viewers."""
+        feed = self._current().feed
+        feed.take()
+        if feed.has_news:
+            self._viewers.tell(feed.news())
+
+    def _count_viewers(self) -> None:
+        if len(self._viewers) != self._count:
+            self._count = len(self._viewers)
+            self._keeper.send({"viewers": self._count})
+
+    async def _follow(self) -> None:
+        """Looks at the journal again and again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            if self._run and self._listening:
+                self._refresh()
+                self._viewers.push()
+            self._count_viewers()
+            spent = loop.time() - began
+            await asyncio.sleep(min(_LONGEST_TICK, max(_TICK, spent / _SHARE)))
+
+
+def main() -> None:
+    """Serves what the keeper at the other end of the given socket tells of."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # Answers to what is no HTTP at all are aiohttp's own, and would tell its version.
+    vars(web_response)["SERVER_SOFTWARE"] = "quire"
+    keeper = Channel.adopt(int(sys.argv[1]))
+    asyncio.run(_serve(keeper))
+    # Threads may wait for what never comes: nothing is left that would need an orderly end.
+    os._exit(0)
+
+
+async def _serve(keeper: Channel) -> None:
+    await Server(keeper).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The record of a run, kept beside its report: the last state of all its blocks, as JSON.
+
+`NAME.json` is what the Markdown was written from. With it a finished report can be shown again, as a
+live page or as another document, and compared with another run. Its members are `quire` (the version
+that wrote it), `schema` (of this layout, 1), and `events`: those of the run, in order, as `quire.codec`
+writes them, without the states of blocks that were replaced. Output that was too long to be shown whole
+is named by the file that holds it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from quire import __version__, codec
+from quire.errors import ReportError
+from quire.events import Event, Metric, Output, Progress, Subreport
+from quire.printed import Printed
+from quire.tree import Node, Tree
+
+SCHEMA = 1
+
+
+def dumps(before: Iterable[Event], tree: Tree, after: Iterable[Event]) -> str:
+    """The record of a run as text.
+
+    Args:
+        before: events before the first block.
+        tree: the blocks.
+        after: events behind the last block.
+    """
+    events = [
+        *(codec.to_json(event) for event in before),
+        *_inside(tree.root),
+        *(codec.to_json(event) for event in after),
+    ]
+    # A line for each event: a difference of two records is read in git.
+    lines = ",\n".join(json.dumps(event, ensure_ascii=False, allow_nan=False) for event in events)
+    head = f'"quire": {json.dumps(__version__)}, "schema": {SCHEMA}'
+    return f'{{{head}, "events": [\n{lines}\n]}}\n'
+
+
+def load(path: Path) -> list[Event]:
+    """The events in the record at `path`.
+
+    Raises:
+        ReportError: there is none, or none that this version can read.
+    """
+    try:
+        told = json.loads(path.read_bytes())
+        if told["schema"] != SCHEMA:
+            raise ReportError(f"{path} was written by another version of Quire ({told['quire']})")
+        return list(_events(told["events"], path.parent))
+    except FileNotFoundError:
+        raise ReportError(f"{path} is missing: run the report again, which writes it") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ReportError):
+            raise
+        raise ReportError(f"{path} cannot be read: {error}") from error
+
+
+def _inside(node: Node) -> Iterator[dict[str, Any]]:
+    for child in node.inside:
+        if isinstance(child, Printed):
+            yield _output(node, child)
+        elif not (isinstance(child.event, Progress) and child.event.finished):
+            yield codec.to_json(child.event)
+            for name, series in child.series.items():
+                for step, value in series:
+                    point = Metric(chart=child.event.key, name=name, step=step, value=value)
+                    yield codec.to_json(point)
+            yield from _inside(child)
+
+
+def _output(node: Node, printed: Printed) -> dict[str, Any]:
+    told = codec.to_json(Output(parent=node.event.key, text="" if printed.is_long else printed.head))
+    return told | ({"file": printed.href} if printed.is_long else {})
+
+
+def _events(told: list[dict[str, Any]], folder: Path) -> Iterator[Event]:
+    pages = {"": folder}
+    for event in told:
+        if event["event"] == "Output" and "file" in event:
+            text = _text(pages[_page(event["parent"], pages)] / event["file"])
+            yield Output(parent=event["parent"], text=text)
+            continue
+        made = codec.from_json(event)
+        if isinstance(made, Subreport):
+            pages[made.key] = pages[_page(made.parent, pages)] / made.folder
+        yield made
+
+
+def _page(key: str, pages: dict[str, Path]) -> str:
+    """The page on which the block `key` stands: keys begin with that of their page."""
+    while key not in pages:
+        key = key.rpartition("-")[0]
+    return key
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError as error:
+        return f"({path.name} cannot be read: {error.strerror})\n"
