@@ -42,7 +42,9 @@ class Served:
             )
         wait_for(lambda: "\n" in self.out.read_text() or self.process.poll() is not None, 20)
         told = json.loads((self.out.read_text() or "{}").partition("\n")[0] or "{}")
-        self.url, self.port, self.pid = told.get("url", ""), told.get("port", 0), told.get("pid", 0)
+        self.url: str = told.get("url", "")
+        self.port: int = told.get("port", 0)
+        self.pid: int = told.get("pid", 0)
 
     @property
     def base(self) -> str:

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from quire.events import (
+    Admonition,
     Block,
     Chart,
     Closed,
     Code,
+    Details,
     Emptied,
     Event,
+    Interact,
     Metadata,
     Metric,
     Offered,
     Opened,
     Output,
+    Part,
     Paused,
     Progress,
     Subreport,
@@ -28,6 +32,7 @@ from quire.events import (
 from quire.journal import Reader
 from quire.names import Names, file_name
 from quire.printed import Printed
+from quire.series import Series
 from quire.tree import Node, Tree
 from quire.web import PageView, Renderer
 from quire.web.view import page_of
@@ -40,6 +45,8 @@ _SLICE = 0.01
 _MOST_LOG = 256_000
 # How many places in the log are known by the number of their event.
 _MARKS = 20_000
+# Blocks that show themselves apart from what stands inside them.
+_HOLDERS = (Admonition, Code, Details, Interact, Part)
 # More new points of one curve than this, in one message, are thinned out.
 _MOST_POINTS = 200
 
@@ -318,7 +325,7 @@ class Feed:
         is_new = self._made.get(key, 0) > number
         if not is_new and self._emptied.get(key, 0) > number:
             yield {**place, "empty": True}
-        elif not is_new and hasattr(self.renderer, "own") and _holds(node):
+        elif not is_new and isinstance(node.event, _HOLDERS):
             yield {**place, "parent": _parent(node), "html": self.renderer.own(node), "own": True}
         else:
             yield {**place, "parent": _parent(node), "html": self.renderer.block(node)}
@@ -361,11 +368,6 @@ class Feed:
         return self._marks[place - 1][1] if place else 0
 
 
-def _holds(node: Node) -> bool:
-    """Whether a block shows itself apart from what stands inside it."""
-    return isinstance(node.event, Code) or bool(node.inside)
-
-
 def _parent(node: Node) -> str:
     above = node.above
     if above is None or above.above is None or isinstance(above.event, Subreport):
@@ -383,8 +385,6 @@ def _told_points(curves: dict[str, list[tuple[float, float]]]) -> list[list[Any]
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The points, or where they are many the extremes of each group of neighbours."""
-    from quire.series import Series
-
     if len(points) <= _MOST_POINTS:
         return points
     series = Series(most=_MOST_POINTS)
