@@ -43,11 +43,11 @@ class Folder(Protocol):
         ...
 
     def new_inner(self, title: str) -> str:
-        """Makes a folder in this one, for a page of its own, and returns its name."""
+        """The name of a new folder in this one, for a page of its own."""
         ...
 
     def inner(self, name: str) -> "Folder":
-        """The folder that `new_inner` made under this name."""
+        """The folder of this name, of a page of its own."""
         ...
 
 
@@ -108,13 +108,13 @@ class ReportFolder:
         return self.path / f"{self.name}.md"
 
     def new_inner(self, title: str) -> str:
-        """Makes a folder in this one, for a page of its own, and returns its name."""
-        name = self._names.unique(slug(title))
-        self._inner[name] = ReportFolder(self.path / name, name, self._ledger)
-        return name
+        """The name of a new folder in this one, for a page of its own."""
+        return self._names.unique(slug(title))
 
     def inner(self, name: str) -> "ReportFolder":
-        """The folder that `new_inner` made under this name."""
+        """The folder of this name, of a page of its own."""
+        if name not in self._inner:
+            self._inner[name] = ReportFolder(self.path / name, name, self._ledger)
         return self._inner[name]
 
     @property

@@ -156,7 +156,7 @@ async def test_f9_random_cuts_lose_and_double_nothing(serve: Serve) -> None:
                         assert told["log"]["at"] == at
                         text += told["log"]["text"]
                         at += len(told["log"]["text"])
-                socket._response.close()  # type: ignore[attr-defined]  # cut, not closed
+                socket._response.close()  # cut, not closed
         lines = text.splitlines()
     assert len(lines) > 100
     assert lines == [f"step {n}" for n in range(len(lines))]
