@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -260,7 +261,9 @@ class Renderer:
         return Markup(svg.decode()) if svg else Markup("")
 
 
+@cache
 def _environment() -> jinja2.Environment:
+    # One for all renderers: the templates are compiled once.
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(assets.TEMPLATES),
         autoescape=True,
