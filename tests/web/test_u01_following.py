@@ -76,6 +76,16 @@ def test_f28_what_blocks_websockets_does_not_block_the_page(
     expect(page.locator("#late")).to_have_text("It came.", timeout=5000)
 
 
+def test_f29_nine_tabs_are_all_live(double: Double, open_page: Open) -> None:
+    first = open_page(double.url)
+    pages = [first, *(first.context.new_page() for _ in range(8))]
+    for page in pages[1:]:
+        page.goto(double.url)
+    double.write(Text(key="late", markdown="It came."))
+    for page in pages:
+        expect(page.locator("#late")).to_have_text("It came.")
+
+
 def test_u3_title_and_icon_tell_the_state(double: Double, open_page: Open) -> None:
     page = open_page(double.url)
     progress = {"label": "training", "done": 34, "total": 100, "elapsed": 2.0}

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from quire.events import Code, Output, Text
-from tests.web.conftest import Open, until
+from tests.web.conftest import SCHEMES, Open, until
 from tests.web.double import Double
 from tests.web.events import SOURCE, failure, heading
 
@@ -76,28 +76,30 @@ def test_u8_dark_light_and_auto(full: Double, open_page: Open) -> None:
     assert ground(page) == light
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", ["running", "failed"])
 def test_u9_axe_finds_nothing(
-    full: Double, open_page: Open, axe: Callable[[Page], list[str]], scheme: str, state: str
+    full: Double, open_page: Open, axe: Callable[[Page], list[str]], state: str
 ) -> None:
     if state == "failed":
         full.write(failure())
         full.close("failed")
     for number in range(40):
         full.print(f"\x1b[3{number % 8}mERROR\x1b[0m line {number}\n")
-    page = open_page(full.url, color_scheme=scheme)
+    page = open_page(full.url)
     page.locator("#chart").scroll_into_view_if_needed()
     expect(page.locator("#chart canvas")).to_be_visible()
     page.locator("details:not([open])").evaluate_all("all => all.forEach(one => one.open = true)")
-    assert axe(page) == []
     page.keyboard.press("l")
     expect(page.get_by_role("searchbox", name="Search the log")).to_be_focused()
-    assert axe(page) == []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert axe(page) == []
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert axe(page) == []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert axe(page) == []
 
 
 def test_u10_everything_by_keyboard(full: Double, open_page: Open) -> None:
@@ -139,8 +141,7 @@ def test_u10_everything_by_keyboard(full: Double, open_page: Open) -> None:
     expect(page.get_by_role("link", name="Skip to the report")).to_be_focused()
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440, 2560])
-def test_u12_nothing_scrolls_the_page_sideways(full: Double, open_page: Open, width: int) -> None:
+def test_u12_nothing_scrolls_the_page_sideways(full: Double, open_page: Open) -> None:
     full.write(
         Code(key="wide", source="x = " + " + ".join(["'long'"] * 60), path="a/very/long/path/" * 6, line=1),
         Output(parent="wide", text="=" * 300 + "\n"),
@@ -159,11 +160,13 @@ def test_u12_nothing_scrolls_the_page_sideways(full: Double, open_page: Open, wi
         ),
         Text(key="tex", markdown="$$" + " + ".join(["x"] * 90) + "$$"),
     )
-    page = open_page(full.url, viewport={"width": width, "height": 800})
+    page = open_page(full.url)
     expect(page.locator("#state")).to_have_text("running")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.keyboard.press("l")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for is_logged in (False, True):
+        for width in (320, 390, 768, 1024, 1440, 2560):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, is_logged)
+        page.keyboard.press("l")
 
 
 def test_u13_paper_is_black_on_white_with_folds_open(full: Double, open_page: Open) -> None:

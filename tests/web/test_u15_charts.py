@@ -150,5 +150,5 @@ def test_f14_a_long_curve_is_thinned_with_its_extremes(double: Double, open_page
     for at in range(0, len(points), 5000):
         double.send({"points": {"chart": points[at : at + 5000]}})
     until(page, "view.data('points').at(-1).step === 100000", timeout=20)
-    assert page.evaluate("view.data('points').length") <= 8000
+    assert page.evaluate("view.data('points').length") <= 4000
     assert page.evaluate("Math.max(...view.data('points').map(row => row.value))") == 99

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from quire.events import Block, Chart, Closed, Event, Figure, Link, Metric, Opened, Text
 from quire.tree import Tree
 from quire.web import PageView, assets, export
-from tests.web.conftest import Open
+from tests.web.conftest import SCHEMES, Open, until
 from tests.web.double import Double
 from tests.web.events import CLOSED, everything, failure, heading, write_picture
 
@@ -66,26 +66,28 @@ def test_u28_one_file_asks_nobody_for_anything(exported: str, open_page: Open) -
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_u9_axe_finds_nothing_in_the_one_file(
-    exported: str, open_page: Open, axe: Callable[[Page], list[str]], scheme: str
+    exported: str, open_page: Open, axe: Callable[[Page], list[str]]
 ) -> None:
-    page = open_page(exported, color_scheme=scheme)
+    page = open_page(exported)
     page.locator("details:not([open])").evaluate_all("all => all.forEach(one => one.open = true)")
-    assert axe(page) == []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert axe(page) == []
 
 
-@pytest.mark.parametrize("width", [320, 2560])
-def test_u12_the_one_file_fits_every_width(exported: str, open_page: Open, width: int) -> None:
-    page = open_page(exported, viewport={"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_u12_the_one_file_fits_every_width(exported: str, open_page: Open) -> None:
+    page = open_page(exported)
+    for width in (320, 800, 2560):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_u13_folds_of_the_one_file_are_open_on_paper(exported: str, open_page: Open) -> None:
     page = open_page(exported)
     expect(page.locator("#hidden")).to_be_hidden()
     page.emulate_media(media="print")
-    assert page.evaluate("document.querySelector('#hidden').checkVisibility({contentVisibilityAuto: true})")
+    until(page, "document.querySelector('#hidden').checkVisibility({contentVisibilityAuto: true})")
 
 
 def test_a_failed_report_says_so_at_its_head(tmp_path: Path, open_page: Open) -> None:

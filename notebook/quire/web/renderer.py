@@ -1,6 +1,7 @@
 """Each kind of block as HTML, and pages of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -246,7 +247,9 @@ class Renderer:
         return Markup(svg.decode()) if svg else Markup("")
 
 
+@cache
 def _environment() -> jinja2.Environment:
+    # One for all renderers: the templates are compiled once.
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(assets.TEMPLATES),
         autoescape=True,

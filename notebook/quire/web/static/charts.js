@@ -3,7 +3,7 @@
 import { address, content, element, on, save } from "./page.js";
 import { Curves } from "./series.js";
 
-const PAUSE = 250; // milliseconds between two drawings of a chart that grows
+const PAUSE = 250; // milliseconds
 const HEIGHT = 210;
 
 const charts = new Map(); // by key
@@ -54,6 +54,7 @@ class LiveChart {
     this.isSeen = false;
     this.isStale = true;
     this.timer = null;
+    this.pause = PAUSE; // between two drawings, longer where one takes long
   }
 
   see(isSeen) {
@@ -65,20 +66,22 @@ class LiveChart {
     if (this.curves) this.curves.add(points);
     else this.early.push(...points);
     this.isStale = true;
-    this.soon(PAUSE);
+    this.soon(this.pause);
   }
 
   soon(pause) {
     if (this.timer || !this.isSeen) return;
     this.timer = setTimeout(async () => {
       try {
+        const began = performance.now();
         await this.draw();
+        this.pause = Math.max(PAUSE, 8 * (performance.now() - began));
       } catch (error) {
         this.view = null;
         this.plot.replaceChildren(element("p", { className: "wait" }, `${this.plot.dataset.title}: ${error.message}`));
       } finally {
         this.timer = null;
-        if (this.isStale) this.soon(PAUSE);
+        if (this.isStale) this.soon(this.pause);
       }
     }, pause);
   }
@@ -145,7 +148,9 @@ class LiveChart {
     this.view = view;
     this.canvas = canvas;
     if (this.domain) this.look(this.domain);
-    view.addSignalListener("hover", (_, value) => this.point(value?.step?.[0]));
+    // Vega's own search for the nearest point divides the plane anew for each new point, which takes too long.
+    canvas.addEventListener("pointermove", (event) => this.point(this.stepAt(event)));
+    canvas.addEventListener("pointerleave", () => this.point(undefined));
     canvas.addEventListener("keydown", (event) => this.key_(event));
     view.addSignalListener("zoom", () => this.plot.toggleAttribute("data-zoomed", Boolean(this.zoomed())));
     this.tell();
@@ -177,7 +182,8 @@ class LiveChart {
       title: typeof title === "string" ? { text: title, anchor: "start" } : { ...title, color: ink },
       width: "container", height: HEIGHT, padding: 4, background: null,
       autosize: { type: "fit-x", contains: "padding" },
-      datasets: { points: this.curves.rows(this.options.smoothing), ...(gaps.length ? { gaps } : {}) },
+      datasets: { points: this.curves.rows(this.options.smoothing), hover: this.at(this.curves.steps()[0]), ...(gaps.length ? { gaps } : {}) },
+      params: [{ name: "isHovered", value: false }],
       layer: [
         { data: { name: "points" }, transform: drawable,
           params: [{ name: "zoom", bind: "scales", select: { type: "interval",
@@ -186,11 +192,8 @@ class LiveChart {
           encoding: { x, y: y("value"), color, strokeDash: dash } },
         ...(isSmooth ? [{ data: { name: "points" }, transform: drawable, mark: { type: "line", strokeWidth: 2, clip: true },
           encoding: { x, y: y("smooth"), color, strokeDash: dash } }] : []),
-        { data: { name: "points" }, transform: drawable,
-          params: [{ name: "hover", select: { type: "point", fields: ["step"], nearest: true, on: "pointermove", clear: "pointerout" } }],
-          mark: { type: "point", filled: true, size: 45, clip: true },
-          encoding: { x, y: y(isSmooth ? "smooth" : "value"), color,
-            opacity: { condition: { param: "hover", value: 1, empty: false }, value: 0 } } },
+        { data: { name: "hover" }, mark: { type: "point", filled: true, size: 45, clip: true, opacity: { expr: "isHovered ? 1 : 0" } },
+          encoding: { x, y: y(isSmooth ? "smooth" : "value"), color } },
         ...(gaps.length ? [{ data: { name: "gaps" }, mark: { type: "point", shape: "cross", size: 60, filled: true, clip: true },
           encoding: { x, y: { value: HEIGHT - 5 }, color } }] : []),
       ],
@@ -253,7 +256,7 @@ class LiveChart {
   }
 
   key_(event) {
-    const steps = [...new Set(this.curves.rows(0).map((row) => row.step))].sort((a, b) => a - b);
+    const steps = this.curves.steps();
     const at = steps.findIndex((step) => step >= (this.hovered ?? -Infinity));
     if (event.key === "ArrowRight") this.point(steps[Math.min(steps.length - 1, this.hovered === undefined ? 0 : at + 1)]);
     else if (event.key === "ArrowLeft") this.point(steps[Math.max(0, at - 1)]);
@@ -264,11 +267,31 @@ class LiveChart {
     event.preventDefault();
   }
 
-  /** Says what the curves are at `step`. */
+  /** The step nearest to the pointer. */
+  stepAt(event) {
+    const x = event.clientX - this.canvas.getBoundingClientRect().left - this.view.origin()[0];
+    const wanted = this.view.scale("x").invert(x);
+    let nearest;
+    for (const step of this.curves.steps()) {
+      if (nearest === undefined || Math.abs(step - wanted) < Math.abs(nearest - wanted)) nearest = step;
+    }
+    return nearest;
+  }
+
+  /** The rows at `step` that the chart can show. */
+  at(step) {
+    const isLog = this.options.scale === "log";
+    return this.curves.rows(this.options.smoothing).filter((row) => row.step === step && (!isLog || row.value > 0));
+  }
+
+  /** Marks the curves at `step`, and says what they are there. */
   point(step) {
+    if (!this.view || step === this.hovered) return;
     this.hovered = step;
+    const rows = this.at(step);
+    if (rows.length) this.view.data("hover", rows);
+    this.view.signal("isHovered", rows.length > 0).runAsync();
     if (step === undefined) return void (this.readout.textContent = "");
-    const rows = this.curves.rows(this.options.smoothing).filter((row) => row.step === step);
     const told = rows.map(({ series, value, smooth }) => `${series} ${figure(value)}${this.options.smoothing ? ` (smoothed ${figure(smooth)})` : ""}`);
     this.readout.textContent = [`step ${figure(step)}`, ...told].join(" · ");
   }

@@ -6,7 +6,7 @@ import { nodes, plain } from "./terminal.js";
 
 const TAIL = 1_000_000; // bytes to begin with
 const ROW = 18; // pixels, as in live.css
-const MORE = 30; // lines above and below what is in sight
+const MORE = 12; // lines above and below what is in sight
 const SIGN = 7.8; // pixels, until measured
 
 const panel = document.getElementById("log");
@@ -154,7 +154,7 @@ function draw() {
   body.style.transform = `translateY(${(rows ? rows[first] : first) * ROW}px)`;
   body.replaceChildren(...made);
   highlight();
-  const told = `${length.toLocaleString("en")}${shown ? ` of ${log.lines.length.toLocaleString("en")}` : ""} lines${log.dropped ? ", earlier ones in the download" : ""}`;
+  const told = `${length.toLocaleString("en")}${shown ? ` of ${log.lines.length.toLocaleString("en")}` : ""} ${length === 1 && !shown ? "line" : "lines"}${log.dropped ? ", earlier ones in the download" : ""}`;
   if (count.textContent !== told) count.textContent = told;
 }
 

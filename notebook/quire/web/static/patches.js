@@ -66,7 +66,8 @@ function place(patch) {
   const inside = parent ? part(parent, "inside") : content;
   inside.append(made);
   inside.style.minHeight = "";
-  return { element: made, isNew: true };
+  // What a control's function shows anew is no news.
+  return { element: made, isNew: !made.closest("[data-block=interact]") };
 }
 
 function fragment(html) {

@@ -16,7 +16,7 @@ export class Curves {
       if (value === null) this.broken.set(name, (this.broken.get(name) ?? 0) + 1);
       const curve = this.curves.get(name);
       curve.push([step, value]);
-      if (curve.length > 2 * MOST) this.curves.set(name, thinned(curve));
+      if (curve.length > MOST) this.curves.set(name, thinned(curve));
     }
   }
 
@@ -40,20 +40,15 @@ export class Curves {
     return rows;
   }
 
+  /** All steps, in order. */
+  steps() {
+    return [...new Set([...this.curves.values()].flatMap((curve) => curve.map(([step]) => step)))].sort((a, b) => a - b);
+  }
+
   /** Where values were not finite. */
   gaps() {
     return [...this.curves].flatMap(([series, curve]) =>
       curve.filter(([, value]) => value === null).map(([step]) => ({ series, step })));
-  }
-
-  /** The smallest and greatest step. */
-  extent() {
-    let least = Infinity, greatest = -Infinity;
-    for (const curve of this.curves.values()) for (const [step] of curve) {
-      least = Math.min(least, step);
-      greatest = Math.max(greatest, step);
-    }
-    return [least, greatest];
   }
 
   csv() {
