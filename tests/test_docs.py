@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from quire import NotebookOutput
-from quire.cli import _RUN_OPTIONS
+from quire.cli import _RUN_OPTIONS, _SERVE_OPTIONS, _SERVE_RUN_OPTIONS
 from tests.notebook.reports import hrefs
 
 ROOT = Path(__file__).parents[1]
@@ -41,16 +41,23 @@ def test_the_readme_has_exactly_two_commands() -> None:
 
 
 def test_every_verb_is_documented() -> None:
-    listed = re.findall(r"^\| ((?:`\w+` ?)+)\|", (ROOT / "docs/reports.md").read_text(), re.MULTILINE)
-    verbs = {
-        name for name, value in vars(NotebookOutput).items() if inspect.isfunction(value) and name[0] != "_"
-    }
+    text = (ROOT / "docs/reports.md").read_text() + (ROOT / "docs/live.md").read_text()
+    listed = re.findall(r"^\| ((?:`\w+` ?)+)\|", text, re.MULTILINE)
+    verbs = {name for name, _ in inspect.getmembers(NotebookOutput, inspect.isfunction) if name[0] != "_"}
     assert {verb for row in listed for verb in re.findall(r"\w+", row)} == verbs
 
 
 def test_every_option_is_documented() -> None:
-    text = (ROOT / "docs/reports.md").read_text()
-    assert [option.name for option in _RUN_OPTIONS if f"--{option.name}" not in text] == []
+    text = (ROOT / "docs/reports.md").read_text() + (ROOT / "docs/live.md").read_text()
+    told = [option.opts[0] for option in (*_RUN_OPTIONS, *_SERVE_OPTIONS, *_SERVE_RUN_OPTIONS)]
+    names = [name for name in told if name.startswith("--")]
+    assert [name for name in names if name not in text and name.replace("--", "--no-") not in text] == []
+
+
+def test_every_promise_names_its_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)(?:…)?`", (ROOT / "docs/live.md").read_text()):
+        assert f"def {name}" in tests, name
 
 
 def test_the_menu_names_what_there_is() -> None:
