@@ -262,7 +262,7 @@ async def test_f19_interrupted(serve: Serve, number: int, status: int) -> None:
     """F19, F20: by a signal to the command, with streams open; all has ended within 5 s."""
     served = serve(STEPS)
     async with served.client() as session:
-        sockets = [await session.ws_connect("events?since=0&page=") for _ in range(50)]
+        sockets = [await session.ws_connect("events?since=0&page=") for _ in range(190)]
         logs = [await session.get("log") for _ in range(10)]
         sent = time.monotonic()
         served.process.send_signal(number)
