@@ -154,15 +154,23 @@ class Session:
         """
         self._base.leave()
         elapsed = time.perf_counter() - self._began
-        self.emit(Closed(state=state, elapsed=elapsed, provenance=self._provenance()))
-        self.is_closed = True
+        closed = Closed(state=state, elapsed=elapsed, provenance=self._provenance())
         # What viewers see may still change, as long as they are served; the report does not.
-        ending, self.backends = self.backends, [self.live] if self.live else []
+        live: list[Backend] = [self.live] if self.live else []
+        with capture.lock:
+            capture.sync()
+            ending, self.backends = [one for one in self.backends if one is not self.live], live
+            for backend in ending:
+                backend.write(closed)
+        self.is_closed = True
         try:
             with contextlib.ExitStack() as ends:
                 for backend in ending:
                     ends.callback(backend.close)
         finally:
+            # Viewers hear of the end when the report is whole: who waits for it finds its files.
+            for backend in live:
+                backend.write(closed)
             lost = capture.stop()
         if lost:
             self.troubles.append(f"{lost:,} bytes of output could not be kept")

@@ -74,7 +74,10 @@ class Served:
         """A viewer who has opened the page."""
         jar = aiohttp.CookieJar(unsafe=True)
         headers = {"Origin": self.base.rstrip("/")}
-        async with aiohttp.ClientSession(self.base, cookie_jar=jar, headers=headers) as session:
+        everyone = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(
+            self.base, cookie_jar=jar, headers=headers, connector=everyone
+        ) as session:
             async with session.get(self.url) as answer:
                 assert answer.status == 200
             yield session
