@@ -146,7 +146,7 @@ async def test_f23_a_clock_that_is_set(serve: Serve) -> None:
 
 
 async def test_f24_long_runs_do_not_grow(serve: Serve) -> None:
-    """Compressed from ten million events to a hundred thousand: at most some pages, and no descriptor more."""
+    """Compressed from ten million events to a hundred thousand: some pages at most, no descriptor more."""
     served = serve(
         """
         def events(count):
