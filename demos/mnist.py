@@ -112,7 +112,7 @@ def learn_layers(log: NotebookOutput, s: Settings) -> StackedAutoencoder:
     """)
     with log.code():
         local = initialisers.RandomDistance()
-        stack = StackedAutoencoder(s.digits.shape, seed=s.seed)
+        stack = StackedAutoencoder(shape=s.digits.shape, random_state=s.seed)
     for number, shape in enumerate(LAYERS[s.digits.shape], 1):
         below, units = stack.code_shape, shape[0] * shape[1]
         log.h3(f"Layer {number}: {below[0]}x{below[1]} to {shape[0]}x{shape[1]}")
@@ -189,7 +189,7 @@ def classify(log: NotebookOutput, s: Settings, stack: StackedAutoencoder) -> tup
     """)
     digits = s.digits
     with log.code():
-        model = AutoencoderClassifier(stack, digits.classes, seed=s.seed)
+        model = AutoencoderClassifier(stack, random_state=s.seed)
         steps = model.train_head(digits.train_images, digits.train_labels, epochs=s.epochs, batch=s.batch)
         follow(log, steps, "Softmax layer: cross-entropy")
     frozen = log.code(lambda: model.score(digits.test_images, digits.test_labels))

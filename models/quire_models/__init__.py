@@ -3,7 +3,7 @@
     from quire_models import StackedAutoencoder, datasets
 
     digits = datasets.load("digits")
-    stack = StackedAutoencoder(digits.shape)
+    stack = StackedAutoencoder(shape=digits.shape)
     stack.grow((6, 6))
     for step in stack.pretrain(digits.train_images, epochs=20):
         ...
@@ -18,37 +18,42 @@ except ImportError as error:
     raise ImportError("quire_models needs numba and its kin: pip install 'quire[models]'") from error
 
 from quire_models import checkpoint, datasets, initialisers
-from quire_models.autoencoder import Pair, StackedAutoencoder
+from quire_models.autoencoder import Autoencoder, DenoisingAutoencoder, Pair
 from quire_models.classifier import AutoencoderClassifier, confusion_matrix
 from quire_models.datasets import Dataset
 from quire_models.errors import CheckpointError, DatasetError, ModelError, TrainingError
 from quire_models.layers import Dense, Network
-from quire_models.optimisers import Adam, Momentum, Optimiser
+from quire_models.optimisers import SGD, Adam, Optimiser, State
 from quire_models.shapes import Shape
+from quire_models.stacked import StackedAutoencoder
 from quire_models.tiles import tile
-from quire_models.training import Step, minimise, steps_in
+from quire_models.training import Options, Step, Training, steps_in
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - in the order of sorted(), not of isort
     "Adam",
+    "Autoencoder",
     "AutoencoderClassifier",
     "CheckpointError",
     "Dataset",
     "DatasetError",
+    "DenoisingAutoencoder",
     "Dense",
     "ModelError",
-    "Momentum",
     "Network",
     "Optimiser",
+    "Options",
     "Pair",
+    "SGD",
     "Shape",
     "StackedAutoencoder",
+    "State",
     "Step",
+    "Training",
     "TrainingError",
     "checkpoint",
     "confusion_matrix",
     "datasets",
     "initialisers",
-    "minimise",
     "steps_in",
     "tile",
 ]

@@ -95,3 +95,16 @@ INITIALISERS: dict[str, Initialiser] = {
     "random-distance": RandomDistance(),
 }
 """The initialisers by name, with their defaults."""
+
+
+def named(initialiser: str | Initialiser) -> Initialiser:
+    """The initialiser of this name, or what was given instead of a name.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if not isinstance(initialiser, str):
+        return initialiser
+    if initialiser not in INITIALISERS:
+        raise ValueError(f"there is no initialiser {initialiser!r}: choose one of {', '.join(INITIALISERS)}")
+    return INITIALISERS[initialiser]

@@ -12,6 +12,9 @@ from quire_models.kernels import Floats
 
 Activation = Literal["relu", "identity"]
 
+# As many images as are taken at once outside of training.
+_CHUNK = 1024
+
 
 @dataclass(eq=False)
 class Dense:
@@ -66,6 +69,25 @@ class Dense:
         bias = np.zeros(self.inputs, np.float32)
         return Dense(self.weights.T, bias, noise=noise, tied_to=self)
 
+    def copy(self) -> "Dense":
+        """A layer like this with weights of its own."""
+        return Dense(
+            np.array(self.weights, order="C"),
+            self.bias.copy(),
+            self.activation,
+            noise=self.noise,
+            dropout=self.dropout,
+        )
+
+    def infer(self, x: Floats) -> Floats:
+        """The outputs for images, without noise and dropout: float32 of shape (images, outputs).
+
+        It allocates what it gives, so that it may be asked while another thread trains the layer.
+        """
+        out: Floats = np.matmul(x, self.weights)
+        (kernels.bias_relu if self.activation == "relu" else kernels.add_bias)(out, self.bias)
+        return out
+
     def untie(self) -> None:
         """Gives a tied layer weights of its own, as they are now."""
         if self.tied_to is not None:
@@ -103,7 +125,7 @@ class Network:
                 )
         self.layers = list(layers)
         self.batch = batch
-        self._noisy = [np.empty((batch, d.inputs) if d.noise else (0, 0), np.float32) for d in layers]
+        self._noisy = [np.empty((batch, d.inputs), np.float32) for d in layers]
         self._inputs: list[Floats] = [np.empty((0, 0), np.float32)] * len(layers)
         self._outputs = [np.empty((batch, d.outputs), np.float32) for d in layers]
         self._deltas = [np.empty((batch, d.outputs), np.float32) for d in layers]
@@ -163,6 +185,19 @@ class Network:
     def output_of(self, number: int, count: int) -> Floats:
         """What layer `number` gave for the last batch, of `count` images."""
         return self._outputs[number][:count]
+
+
+def run(layers: Sequence[Dense], images: Floats) -> Floats:
+    """What layers make of images, without noise and dropout: float32 of shape (images, outputs)."""
+    if not layers:
+        return images
+    parts = []
+    for start in range(0, len(images), _CHUNK):
+        x = images[start : start + _CHUNK]
+        for layer in layers:
+            x = layer.infer(x)
+        parts.append(x)
+    return np.concatenate(parts) if parts else np.empty((0, layers[-1].outputs), np.float32)
 
 
 def _stream(seed: int, number: int) -> int:

@@ -27,7 +27,7 @@ from quire_models.shapes import distances, positions
 @pytest.fixture(scope="module")
 def stack(digits: Dataset) -> StackedAutoencoder:
     """Two layers, pretrained and tuned."""
-    model = StackedAutoencoder(digits.shape, seed=1)
+    model = StackedAutoencoder(shape=digits.shape, random_state=1)
     for shape in [(6, 6), (4, 4)]:
         model.grow(shape, noise=0.1, dropout=0.05, initialiser=initialisers.RandomDistance())
         losses(model.pretrain(digits.train_images, epochs=15, batch=32))
@@ -46,7 +46,7 @@ def error_of(model: StackedAutoencoder, images: np.ndarray[Any, Any]) -> float:
 
 @pytest.mark.parametrize("name", initialisers.INITIALISERS)
 def test_a_layer_learns_whatever_its_first_weights(name: str, digits: Dataset) -> None:
-    model = StackedAutoencoder(digits.shape)
+    model = StackedAutoencoder(shape=digits.shape)
     model.grow((6, 6), initialiser=initialisers.INITIALISERS[name])
     told = losses(model.pretrain(digits.train_images, epochs=20, batch=32))
     assert np.mean(told[-20:]) < 0.3 * np.mean(told[:5])
@@ -65,7 +65,7 @@ def test_a_stack_gives_images_back(stack: StackedAutoencoder, digits: Dataset) -
 
 
 def test_growth_and_tuning_leave_what_they_should(digits: Dataset) -> None:
-    model = StackedAutoencoder(digits.shape)
+    model = StackedAutoencoder(shape=digits.shape)
     first = model.grow((5, 5))
     losses(model.pretrain(digits.train_images[:100]))
     assert np.array_equal(first.decoder.weights, first.encoder.weights.T)
@@ -82,7 +82,7 @@ def test_growth_and_tuning_leave_what_they_should(digits: Dataset) -> None:
 
 
 def test_tied_throughout(digits: Dataset) -> None:
-    model = StackedAutoencoder(digits.shape)
+    model = StackedAutoencoder(shape=digits.shape)
     model.grow((5, 5))
     model.grow((3, 3))
     losses(model.tune(digits.train_images[:200]))
@@ -98,8 +98,7 @@ def test_what_a_unit_stands_for(stack: StackedAutoencoder) -> None:
 
 def test_a_classifier_on_the_code(stack: StackedAutoencoder, digits: Dataset) -> None:
     before = stack.pairs[0].encoder.weights.copy()
-    model = AutoencoderClassifier(stack, digits.classes)
-    assert model.score(digits.test_images, digits.test_labels) < 0.5
+    model = AutoencoderClassifier(stack, random_state=0)
     losses(model.train_head(digits.train_images, digits.train_labels, epochs=40, batch=32))
     frozen = model.score(digits.test_images, digits.test_labels)
     assert frozen > 0.85
@@ -115,7 +114,7 @@ def test_a_classifier_on_the_code(stack: StackedAutoencoder, digits: Dataset) ->
 
 def test_the_same_seed_gives_the_same_model(digits: Dataset) -> None:
     def train(seed: int) -> np.ndarray[Any, Any]:
-        model = StackedAutoencoder(digits.shape, seed=seed)
+        model = StackedAutoencoder(shape=digits.shape, random_state=seed)
         model.grow((4, 4), dropout=0.1)
         losses(model.pretrain(digits.train_images[:300], epochs=2))
         return model.transform(digits.test_images)
@@ -137,32 +136,45 @@ def test_images_at_other_scales_and_types(stack: StackedAutoencoder, digits: Dat
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda s: StackedAutoencoder((8,)), "a shape is"),
-        (lambda s: StackedAutoencoder((8, 0)), "a shape is"),
-        (lambda s: StackedAutoencoder((8, 8)).tune(np.zeros((1, 64))), "grow a pair of layers first"),
+        (lambda s: StackedAutoencoder(shape=(1, 2, 3, 4)).grow(3), "a shape is"),
+        (lambda s: StackedAutoencoder(shape=(8, 0)).grow(3), "a shape is"),
+        (lambda s: StackedAutoencoder().grow(3), "the shape of an image is not known yet"),
+        (lambda s: StackedAutoencoder(shape=(8, 8)).tune(np.zeros((1, 64))), "grow a pair of layers first"),
+        (lambda s: StackedAutoencoder(()).fit(np.zeros((1, 64))), "layers is empty"),
+        (lambda s: StackedAutoencoder(random_state=-1).fit(np.zeros((1, 64))), "random_state is a number"),
         (lambda s: s.grow((3, 3), noise=-1), "noise"),
+        (lambda s: s.grow((3, 3), initialiser="zeros"), "no initialiser 'zeros': choose one of distance"),
         (
             lambda s: s.transform(np.zeros((2, 65))),
             r"\(2, 65\) are neither \(images, 8, 8\) nor \(images, 64\)",
         ),
-        (lambda s: s.transform(np.zeros(64)), "are neither"),
+        (lambda s: s.transform(np.zeros(64)), "have no rows"),
         (lambda s: s.transform(np.full((1, 64), np.nan)), "not finite"),
-        (lambda s: s.pretrain(np.zeros((0, 64))), "1 image or more"),
-        (lambda s: AutoencoderClassifier(StackedAutoencoder((8, 8)), 10), "has no layers"),
-        (lambda s: AutoencoderClassifier(s, 1), "2 classes or more"),
+        (lambda s: s.inverse_transform(np.zeros((1, 8))), r"neither \(images, 3, 3\) nor \(images, 9\)"),
+        (lambda s: s.pretrain(np.zeros((0, 64))), "a target for each of at least one"),
+        (lambda s: StackedAutoencoder(shape=(8, 8)).transform(np.zeros((1, 64))), "not fitted yet: call fit"),
         (
-            lambda s: AutoencoderClassifier(s, 3).train_head(np.zeros((2, 64)), [0, 3]),
-            "from 0 to 2, these from 0 to 3",
+            lambda s: AutoencoderClassifier().train_head(np.zeros((2, 64)), [0, 1]),
+            "there is no autoencoder yet",
         ),
-        (lambda s: AutoencoderClassifier(s, 3).train_head(np.zeros((2, 64)), [0.0, 1.0]), "whole numbers"),
-        (lambda s: AutoencoderClassifier(s, 3).train_head(np.zeros((2, 64)), [0]), "2 images and 1 targets"),
+        (
+            lambda s: AutoencoderClassifier(StackedAutoencoder(shape=(8, 8))).train_head(
+                np.zeros((2, 64)), [0, 1]
+            ),
+            "has no layers",
+        ),
+        (lambda s: AutoencoderClassifier(s).train_head(np.zeros((2, 64)), [1, 1]), "2 classes or more"),
+        (lambda s: AutoencoderClassifier(s).fine_tune(np.zeros((2, 64)), [0.5, 1.0]), "whole numbers"),
+        (lambda s: AutoencoderClassifier(s).train_head(np.zeros((2, 64)), [0]), "2 images and 1 targets"),
+        (lambda s: AutoencoderClassifier(s).predict(np.zeros((2, 64))), "not fitted yet: call fit"),
+        (lambda s: confusion_matrix([0, 3], [0, 1], 3), r"labels \[3\] are none of the classes \[0, 1, 2\]"),
         (lambda s: tile(np.zeros((2, 2))), "are not"),
     ],
 )
 def test_what_cannot_be_used_gets_a_clear_error(
     act: Callable[[StackedAutoencoder], object], message: str, digits: Dataset
 ) -> None:
-    model = StackedAutoencoder(digits.shape)
+    model = StackedAutoencoder(shape=digits.shape)
     model.grow((3, 3))
     with pytest.raises(ValueError, match=message):
         act(model)
@@ -219,9 +231,10 @@ def test_checkpoints_give_the_model_back(stack: StackedAutoencoder, digits: Data
     again = checkpoint.load(tmp_path / "stack.safetensors")
     assert isinstance(again, StackedAutoencoder)
     assert np.array_equal(again.reconstruct(digits.test_images), stack.reconstruct(digits.test_images))
-    assert (again.shape, again.seed, again.code_shape) == (stack.shape, stack.seed, stack.code_shape)
+    assert again.get_params() == stack.get_params()
+    assert again.code_shape == stack.code_shape
     assert [p.encoder.dropout for p in again.pairs] == [p.encoder.dropout for p in stack.pairs]
-    classifier = AutoencoderClassifier(stack, 10)
+    classifier = AutoencoderClassifier(stack)
     losses(classifier.train_head(digits.train_images, digits.train_labels))
     checkpoint.save(classifier, tmp_path / "classifier.safetensors")
     same = checkpoint.load(tmp_path / "classifier.safetensors")
@@ -232,7 +245,7 @@ def test_checkpoints_give_the_model_back(stack: StackedAutoencoder, digits: Data
 
 
 def test_tied_weights_are_stored_once_and_come_back_tied(tmp_path: Path) -> None:
-    model = StackedAutoencoder((8, 8))
+    model = StackedAutoencoder(shape=(8, 8))
     model.grow((4, 4))
     checkpoint.save(model, tmp_path / "tied.safetensors")
     assert (tmp_path / "tied.safetensors").stat().st_size < 2 * 64 * 16 * 4
@@ -265,10 +278,10 @@ def test_files_that_are_no_checkpoints(stack: StackedAutoencoder, tmp_path: Path
 def test_mnist_with_the_articles_layers(mnist_folder: Path) -> None:
     """784-100-25 and a softmax layer, fine-tuned: two epochs of each, on the real thing."""
     data = datasets.load("mnist", mnist_folder)
-    model = StackedAutoencoder(data.shape)
+    model = StackedAutoencoder(shape=data.shape, random_state=0)
     for shape in [(10, 10), (5, 5)]:
         model.grow(shape, noise=0.1, dropout=0.05, initialiser=initialisers.RandomDistance())
         losses(model.pretrain(data.train_images, epochs=1))
-    classifier = AutoencoderClassifier(model, data.classes)
+    classifier = AutoencoderClassifier(model, random_state=0)
     losses(classifier.fine_tune(data.train_images, data.train_labels, epochs=2))
     assert classifier.score(data.test_images, data.test_labels) > 0.96

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quire_models import Dense, Network, TrainingError, kernels, minimise
+from quire_models import Dense, Network, Training, TrainingError, kernels
 from quire_models.kernels import Floats
-from quire_models.optimisers import Adam, Momentum
+from quire_models.optimisers import SGD, Adam
 
 rng = np.random.default_rng(0)
 
@@ -91,7 +91,7 @@ def test_tied_weights_stay_tied_until_they_are_untied() -> None:
 
     def train() -> None:
         network = Network([first, back], batch=10)
-        for _ in minimise(network, kernels.squared_error, Adam(0.01), images, images, epochs=2, seed=0):
+        for _ in Training(network, kernels.squared_error, Adam(0.01), images, images, epochs=2, seed=0):
             pass
 
     train()
@@ -138,7 +138,7 @@ def test_a_smaller_batch_counts_only_its_own() -> None:
         (lambda: Network([dense(2, 3), dense(4, 2)], 1), "a layer of 3 outputs cannot feed one of 4 inputs"),
         (lambda: Network([dense(2, 3)], 0), "1 image or more"),
         (lambda: Adam(0), "rate must be above 0"),
-        (lambda: Momentum(float("nan")), "rate must be above 0"),
+        (lambda: SGD(float("nan")), "rate must be above 0"),
     ],
 )
 def test_wrong_settings(make: Callable[[], object], message: str) -> None:
@@ -149,7 +149,7 @@ def test_wrong_settings(make: Callable[[], object], message: str) -> None:
 def test_steps_are_counted_and_may_be_stopped() -> None:
     network = Network([dense(4, 4)], batch=4)
     images = rng.random((10, 4)).astype(np.float32)
-    steps = minimise(network, kernels.squared_error, Momentum(0.01), images, images, epochs=3, seed=0)
+    steps = Training(network, kernels.squared_error, SGD(0.01), images, images, epochs=3, seed=0)
     first = next(steps)
     assert (first.number, first.total, first.epoch) == (1, 9, 0)
     weights = network.layers[0].weights.copy()
@@ -159,8 +159,8 @@ def test_steps_are_counted_and_may_be_stopped() -> None:
     assert not np.array_equal(weights, network.layers[0].weights)
 
 
-@pytest.mark.parametrize("optimiser", [lambda: Adam(0.01), lambda: Momentum(0.05)])
-def test_the_same_seed_gives_the_same_bits(optimiser: Callable[[], Adam | Momentum]) -> None:
+@pytest.mark.parametrize("optimiser", [lambda: Adam(0.01), lambda: SGD(0.05)])
+def test_the_same_seed_gives_the_same_bits(optimiser: Callable[[], Adam | SGD]) -> None:
     images = np.random.default_rng(1).random((50, 6)).astype(np.float32)
 
     def train(seed: int) -> Floats:
@@ -168,7 +168,7 @@ def test_the_same_seed_gives_the_same_bits(optimiser: Callable[[], Adam | Moment
         weights = (0.3 * start.standard_normal((6, 5))).astype(np.float32)
         first = Dense(weights, np.zeros(5, np.float32), noise=0.1, dropout=0.1)
         network = Network([first, first.transposed()], batch=8)
-        for _ in minimise(network, kernels.squared_error, optimiser(), images, images, epochs=3, seed=seed):
+        for _ in Training(network, kernels.squared_error, optimiser(), images, images, epochs=3, seed=seed):
             pass
         return first.weights
 
@@ -179,7 +179,7 @@ def test_the_same_seed_gives_the_same_bits(optimiser: Callable[[], Adam | Moment
 def test_training_that_breaks_down_says_where() -> None:
     images = rng.random((8, 4)).astype(np.float32)
     network = Network([dense(4, 3), dense(3, 4)], batch=8)
-    steps = minimise(network, kernels.squared_error, Momentum(0.1), images, images, epochs=9, seed=0)
+    steps = Training(network, kernels.squared_error, SGD(0.1), images, images, epochs=9, seed=0)
     next(steps)
     network.layers[1].weights[0, 0] = np.nan
     with pytest.raises(
@@ -189,7 +189,7 @@ def test_training_that_breaks_down_says_where() -> None:
     targets = np.full((8, 4), np.nan, np.float32)
     network = Network([dense(4, 3), dense(3, 4)], batch=8)
     with pytest.raises(TrainingError, match="so the targets are not"):
-        list(minimise(network, kernels.squared_error, Adam(), images, targets, epochs=1, seed=0))
+        list(Training(network, kernels.squared_error, Adam(), images, targets, epochs=1, seed=0))
 
 
 def test_images_and_targets_must_match() -> None:
@@ -197,4 +197,4 @@ def test_images_and_targets_must_match() -> None:
     for count, others in [(0, 0), (2, 3)]:
         images, targets = np.zeros((count, 4), np.float32), np.zeros((others, 4), np.float32)
         with pytest.raises(ValueError, match="give a target for each"):
-            minimise(network, kernels.squared_error, Adam(), images, targets, epochs=1, seed=0)
+            Training(network, kernels.squared_error, Adam(), images, targets, epochs=1, seed=0)
