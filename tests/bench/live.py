@@ -13,6 +13,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -24,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import aiohttp
 
 from quire import provenance
 
@@ -60,6 +63,15 @@ def lines(log: NotebookOutput, seconds: float = 10.0, rate: float = 0.0) -> None
         print(f"line {number:08d} {time.time():.4f} ................")
         number += 1
     print("printed", number)
+"""
+MANY = """
+from quire import NotebookOutput
+
+def lines(log: NotebookOutput, count: int) -> None:
+    with log.code():
+        for number in range(count):
+            print(f"line {number:08d}", "." * 80)
+    print("printed", count)
 """
 BARE = """
 import asyncio, json, sys, time
@@ -240,37 +252,60 @@ def memory_of(pid: int) -> float:
 
 
 def viewers_and_training(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
-    """200 viewers x 20 events/s beside training: what they see, and what it costs."""
+    """200 viewers x 20 events/s beside training: what they see, and what it costs.
+
+    The viewers cost something too; the bare server with as many tells how much.
+    """
     yield "### 200 viewers, 20 events a second, beside training\n"
-    yield "| training | step time | delay, median | delay, p99 | GET, p99 | server |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    yield "Step time is that over the same run without server and viewers.\n"
+    yield ("| training | step time | beside bare aiohttp | delay, median | delay, p99 | GET, p99 | server |")
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for name, step in (("NumPy", NUMPY_STEP), ("pure Python, holding the GIL", PYTHON_STEP)):
         script = TRAIN.format(step=step)
-        alone, served, seen, memory = [], [], [], 0.0
+        alone, limit, served, seen, memory = [], [], [], [], 0.0
         for _ in range(rounds):
             (folder / "script.py").write_text(script)
-            run = subprocess.run(
-                [sys.executable, "-m", "quire", "run", "script.py", "--seconds", str(seconds)],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            alone.append(steps_in(run.stdout))
+            alone.append(trained(folder, seconds))
+            with bare(folder, 20) as told:
+                limit.append(asyncio.run(beside(folder, told, seconds)))
             with serving(folder, script, "--seconds", str(seconds + 4)) as (told, process):
                 seen.append(asyncio.run(watch(told, 200, seconds, ask=True)))
                 memory = max(memory, memory_of(server_of(process)))
-                end = time.monotonic() + 30
-                while "steps" not in (text := (folder / "out.txt").read_text()) and time.monotonic() < end:
-                    time.sleep(0.1)
-            served.append(steps_in(text) * seconds / (seconds + 4))
-        ratio = statistics.median(alone) / statistics.median(served)
+                text = printed(folder, "steps")
+            served.append(steps_in(text) / (seconds + 4))
+        plain = statistics.median(alone)
+        ours, theirs = plain / statistics.median(served), plain / statistics.median(limit)
         worst = {part: statistics.median(one[part] for one in seen) for part in seen[0]}
         yield (
-            f"| {name} | x {ratio:.3f} | {worst['median'] * 1e3:.0f} ms | {worst['p99'] * 1e3:.0f} ms "
+            f"| {name} | x {ours:.3f} | x {theirs:.3f} "
+            f"| {worst['median'] * 1e3:.0f} ms | {worst['p99'] * 1e3:.0f} ms "
             f"| {worst['get'] * 1e3:.0f} ms | {memory:.0f} MB |"
         )
     yield ""
+
+
+def trained(folder: Path, seconds: float) -> float:
+    """Steps a second of the script under `quire run`."""
+    command = [sys.executable, "-m", "quire", "run", "script.py", "--seconds", str(seconds)]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return steps_in(run.stdout) / seconds
+
+
+async def beside(folder: Path, told: dict[str, Any], seconds: float) -> float:
+    """Steps a second of the script beside 200 viewers of another server."""
+    viewers = asyncio.create_task(watch(told, 200, seconds + 3, ask=False))
+    await asyncio.sleep(1.0)
+    found = await asyncio.to_thread(trained, folder, seconds)
+    await viewers
+    return found
+
+
+def printed(folder: Path, what: str, seconds: float = 60.0) -> str:
+    """The output of a served run, once it holds `what`."""
+    end = time.monotonic() + seconds
+    while what not in (text := (folder / "out.txt").read_text()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return text
 
 
 def steps_in(text: str) -> float:
@@ -327,24 +362,57 @@ def starting(folder: Path, rounds: int) -> str:
     return f"From `quire serve` to the page: {more * 1e3:.0f} ms more than running the script bare.\n"
 
 
-def many_lines(folder: Path, count: int) -> str:
-    """So many lines: when the page has them all."""
-    script = LINES.replace("seconds: float = 10.0", "count: int = 0").replace(
-        "while (now := time.perf_counter()) - began < seconds:",
-        "while number < count:\n        now = began",
-    )
-    with serving(folder, script, "--count", str(count)) as (told, _):
+def many_lines(folder: Path, count: int) -> Iterator[str]:
+    """So many lines: whether all are on disk, and when the page is there."""
+    with serving(folder, MANY, "--count", str(count)) as (told, _):
         address = urlsplit(told["url"])
         token = address.query.removeprefix("token=")
+
+        def page() -> float:
+            return asyncio.run(timed_get(address.hostname or "", told["port"], address.netloc, token))
+
         began = time.perf_counter()
-        asyncio.run(timed_get(address.hostname or "", told["port"], address.netloc, token))
-        first = time.perf_counter() - began
-        while f"printed {count}" not in (folder / "out.txt").read_text():
-            time.sleep(0.05)
-        printed = time.perf_counter() - began
-    return (
-        f"{count:,} lines: the page is there after {first:.2f} s, while they are printed ({printed:.1f} s).\n"
+        first = page()
+        printed(folder, f"printed {count}")
+        spent = time.perf_counter() - began
+        last = page()
+        printed(folder, "The page stays")
+        kept = sum(file.read_bytes().count(b"line ") for file in folder.glob("reports/script/etc/*.txt"))
+    yield (
+        f"{count:,} lines, printed in {spent:.1f} s: {kept:,} are on disk; the page is there after "
+        f"{first:.2f} s as they begin, and after {last:.2f} s when all are printed.\n"
     )
+
+
+def cuts(folder: Path, count: int) -> str:
+    """A viewer of a run that prints 500 lines a second, cut off at random and resuming by number."""
+
+    async def look(told: dict[str, Any]) -> tuple[int, int, int]:
+        address = urlsplit(told["url"])
+        headers = {
+            "Authorization": f"Bearer {address.query.removeprefix('token=')}",
+            "Origin": f"http://{address.netloc}",
+        }
+        choose = random.Random(1)
+        since, text = 0, ""
+        base = f"http://{address.netloc}/"
+        async with aiohttp.ClientSession(base, headers=headers) as session:
+            for cut in range(count + 1):
+                async with session.ws_connect(f"events?since={since}&page=") as socket:
+                    end = time.monotonic() + (1.0 if cut == count else choose.uniform(0, 0.03))
+                    while (left := end - time.monotonic()) > 0:
+                        with contextlib.suppress(TimeoutError):
+                            message = json.loads((await socket.receive(left)).data)
+                            since = message["n"]
+                            text += message.get("log", {}).get("text", "")
+                    socket._response.close()
+        numbers = [int(line.split()[1]) for line in text.splitlines()[:-1]]
+        doubled = len(numbers) - len(set(numbers))
+        return len(numbers), numbers[-1] + 1 - len(set(numbers)), doubled
+
+    with serving(folder, LINES, "--seconds", "600", "--rate", "500") as (told, _):
+        seen, lost, doubled = asyncio.run(look(told))
+    return f"{count:,} random cuts over {seen:,} lines: {lost} lost, {doubled} doubled.\n"
 
 
 def demo_speed(folder: Path, rounds: int) -> str:
@@ -352,17 +420,13 @@ def demo_speed(folder: Path, rounds: int) -> str:
     demo = Path(__file__).parents[2] / "demos/mnist.py"
     run, served = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "quire", "run", str(demo)], cwd=folder, check=True, capture_output=True
         )
         run.append(elapsed_in(folder))
-        del began
         with serving_demo(folder, demo) as told:
             asyncio.run(watch(told, 100, 6.0, ask=False))
-            end = time.monotonic() + 60
-            while "The page stays" not in (folder / "out.txt").read_text() and time.monotonic() < end:
-                time.sleep(0.1)
+            printed(folder, "The page stays")
         served.append(elapsed_in(folder))
     ratio = statistics.median(run) / statistics.median(served)
     return (
@@ -410,7 +474,8 @@ def main() -> None:
             *delays(folder, seconds),
             "### Starting, and much output\n",
             starting(folder, 2 * rounds + 1),
-            many_lines(folder, 100_000 if options.quick else 1_000_000),
+            *many_lines(folder, 100_000 if options.quick else 1_000_000),
+            cuts(folder, 100 if options.quick else 1_000),
             demo_speed(folder, rounds),
         ]
     found = "\n".join(lines)

@@ -160,6 +160,7 @@ async def test_f9_random_cuts_lose_and_double_nothing(serve: Serve) -> None:
         lines = text.splitlines()
     assert len(lines) > 100
     assert lines == [f"step {n}" for n in range(len(lines))]
+    assert served.err.read_text() == "", "a cut is no error"
 
 
 async def test_f8_viewers_at_any_time_see_the_same(serve: Serve) -> None:

@@ -166,9 +166,9 @@ class Routes:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Messages over a WebSocket."""
         socket = web.WebSocketResponse(max_msg_size=_MOST_FRAME, compress=False, timeout=1.0)
+        transport = _transport(request)
         await socket.prepare(request)
-        assert request.transport is not None
-        viewer = Viewer(request.transport, websocket_frame)
+        viewer = Viewer(transport, websocket_frame)
         await self._greet(request, viewer)
         try:
             async for message in socket:
@@ -179,7 +179,7 @@ class Routes:
         if not socket.closed:
             with contextlib.suppress(Exception):
                 await socket.close(code=1008)
-        request.transport.abort()
+        transport.abort()
         return socket
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -187,15 +187,15 @@ class Routes:
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
+        transport = _transport(request)
         await response.prepare(request)
         # What is sent past aiohttp must come behind the head, which it holds back for the first piece.
         await response.write(b": welcome\n\n")
-        assert request.transport is not None
-        viewer = Viewer(request.transport, event_stream_frame)
+        viewer = Viewer(transport, event_stream_frame)
         await self._greet(request, viewer)
         gone = asyncio.Event()
         try:
-            while not request.transport.is_closing():
+            while not transport.is_closing():
                 await first_of(gone, 1.0)
         finally:
             self._viewers.remove(viewer)
@@ -386,6 +386,18 @@ def _error(status: int, told: Message) -> web.HTTPException:
         status_code = status
 
     return Refused(text=json.dumps(told), content_type="application/json")
+
+
+def _transport(request: web.Request) -> asyncio.WriteTransport:
+    """The connection, which the request itself forgets once it is lost.
+
+    Raises:
+        ConnectionResetError: it is lost already.
+    """
+    if request.transport is None:
+        raise ConnectionResetError
+    transport: asyncio.WriteTransport = request.transport
+    return transport
 
 
 def _unprocessable(field: str, message: str) -> web.HTTPException:
