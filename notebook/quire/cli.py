@@ -302,6 +302,21 @@ def view_report(report: Path, **serving: Any) -> None:
         raise Refused(str(error)) from error
 
 
+@cli.command("new")
+@click.argument("name", type=click.Path(path_type=Path))
+def new_demo(name: Path) -> None:
+    """Write NAME.py, a short commented demo to start from."""
+    from quire import starter
+
+    path = name if name.suffix == ".py" else name.with_name(f"{name.name}.py")
+    try:
+        starter.write(path)
+    except ReportError as error:
+        raise Refused(str(error)) from error
+    told = shlex.quote(str(path))
+    click.echo(f"Wrote {path}. Next: quire run {told}, or quire serve {told}.")
+
+
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     # Once is enough: a second one would come upon the closing of the report.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -313,3 +313,26 @@ def test_a_reader_that_leaves_does_not_end_the_run(demo: Demo, tmp_path: Path) -
 
 def test_version(quire: Run) -> None:
     assert quire("--version").stdout == f"quire, version {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [("walk", "walk"), ("my-2nd.walk.py", "my_2nd_walk"), ("1", "main")]
+)
+def test_new_writes_a_demo_that_runs(quire: Run, tmp_path: Path, name: str, function: str) -> None:
+    quire("new", name)
+    script = f"{name.removesuffix('.py')}.py"
+    assert f"def {function}(" in (tmp_path / script).read_text()
+    quire("run", script, "--steps", "20")
+    stem = script.removesuffix(".py")
+    text = check(tmp_path / f"reports/{stem}/{stem}.md")
+    assert "The bottom is at **1.364" in text
+    assert "learning rate" in text
+
+
+def test_new_replaces_nothing(quire: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("mine")
+    refused = quire("new", "mine", check=False)
+    assert refused.returncode == 2
+    assert "mine.py is there already" in refused.stderr
+    assert (tmp_path / "mine.py").read_text() == "mine"
+    assert "cannot write" in quire("new", "nowhere/mine", check=False).stderr
