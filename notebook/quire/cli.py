@@ -302,6 +302,21 @@ def view_report(report: Path, **serving: Any) -> None:
         raise Refused(str(error)) from error
 
 
+@cli.command("index")
+@click.argument(
+    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("reports")
+)
+@click.option("--title", default="Reports", show_default=True, help="The heading of the list.")
+def index_reports(folder: Path, title: str) -> None:
+    """List the reports below FOLDER (by default, reports) in its README.md, each with picture and figures."""
+    from quire import index
+
+    try:
+        click.echo(f"Wrote {index.write(folder, title=title)}.")
+    except ReportError as error:
+        raise Refused(str(error)) from error
+
+
 @cli.command("new")
 @click.argument("name", type=click.Path(path_type=Path))
 def new_demo(name: Path) -> None:

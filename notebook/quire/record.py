@@ -40,8 +40,12 @@ def dumps(before: Iterable[Event], tree: Tree, after: Iterable[Event]) -> str:
     return f'{{{head}, "events": [\n{lines}\n]}}\n'
 
 
-def load(path: Path) -> list[Event]:
+def load(path: Path, *, output: bool = True) -> list[Event]:
     """The events in the record at `path`.
+
+    Args:
+        path: the record.
+        output: whether to give what was printed too, of which there may be much.
 
     Raises:
         ReportError: there is none, or none that this version can read.
@@ -50,7 +54,8 @@ def load(path: Path) -> list[Event]:
         told = json.loads(path.read_bytes())
         if told["schema"] != SCHEMA:
             raise ReportError(f"{path} was written by another version of Quire ({told['quire']})")
-        return list(_events(told["events"], path.parent))
+        events = [event for event in told["events"] if output or event["event"] != "Output"]
+        return list(_events(events, path.parent))
     except FileNotFoundError:
         raise ReportError(f"{path} is missing: run the report again, which writes it") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,0 +1,160 @@
+"""The page that lists the reports of a folder, from the records beside them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quire import markdown_text as md
+from quire import record, words
+from quire.errors import ReportError
+from quire.events import (
+    Closed,
+    Event,
+    Figure,
+    Heading,
+    Metadata,
+    Opened,
+    Picture,
+    Scalar,
+    State,
+    Subreport,
+    Text,
+)
+
+# What GitHub, GitLab and MkDocs show for a folder.
+NAME = "README.md"
+_MARK = "<!-- Written by `quire index`; what is written here by hand is lost. -->"
+_WIDTH = 320
+_SENTENCE = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
+
+
+@dataclass
+class Entry:
+    """A report in the list.
+
+    Attributes:
+        document: its Markdown, relative to the folder of the list.
+        title: its first heading.
+        sentence: the `description` of its metadata, or else its first sentence; Markdown.
+        picture: the `image` of its metadata, or else its first picture, relative to the document.
+        started: when it began, or "" if it does not tell times.
+        state: how its run ended.
+        parameters: what its run was given.
+        figures: the numbers of its metadata.
+        pages: the titles and documents of its subreports, with how deep each stands.
+    """
+
+    document: str
+    title: str
+    sentence: str = ""
+    picture: Picture | None = None
+    started: str = ""
+    state: State = "running"
+    parameters: dict[str, Scalar] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    pages: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+def entries(folder: Path) -> list[Entry]:
+    """The reports below `folder`, by their names.
+
+    Raises:
+        ReportError: there is none, or a record cannot be read.
+    """
+    found = [
+        _entry(path, folder)
+        for path in sorted(folder.rglob("*.json"))
+        if path.stem == path.parent.name and path.with_suffix(".md").exists()
+    ]
+    if not found:
+        raise ReportError(f"{words.place(folder)} holds no report: `quire run SCRIPT` writes one")
+    return found
+
+
+def write(folder: Path, *, title: str = "Reports") -> Path:
+    """Writes the list of the reports below `folder` there, and gives its path.
+
+    Raises:
+        ReportError: there is no report, or the list cannot be written, or a page stands in its place
+            that was not written by this function.
+    """
+    path = folder / NAME
+    text = "\n\n".join([_MARK, f"# {md.escape(title)}", *map(_shown, entries(folder))]) + "\n"
+    try:
+        if path.exists() and not path.read_text("utf-8", errors="replace").startswith(_MARK):
+            raise ReportError(f"{words.place(path)} was not written by `quire index`: move it away first")
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        if isinstance(error, ReportError):
+            raise
+        raise ReportError(f"cannot write {words.place(path)}: {error.strerror or error}") from error
+    return path
+
+
+def _entry(path: Path, folder: Path) -> Entry:
+    document = path.with_suffix(".md").relative_to(folder)
+    entry = Entry(document.as_posix(), path.stem)
+    described, chosen = "", ""
+    where = {"": document.parent}
+    for event in record.load(path, output=False):
+        if isinstance(event, Metadata):
+            described, chosen = (str(event.fields.get(name, "")) for name in ("description", "image"))
+            entry.figures = {
+                name: value
+                for name, value in event.fields.items()
+                if isinstance(value, int | float) and not isinstance(value, bool)
+            }
+        _take(entry, event, where)
+    entry.sentence = described or entry.sentence
+    if chosen:
+        entry.picture = Picture(file=chosen, alt=entry.title, width=_WIDTH, height=0)
+    return entry
+
+
+def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:
+    if isinstance(event, Opened):
+        entry.title, entry.parameters = event.title, dict(event.parameters)
+        entry.started = event.started if event.times else ""
+    elif isinstance(event, Closed):
+        entry.state = event.state
+    elif isinstance(event, Heading) and event.level == 1 and not event.parent:
+        entry.title = event.text
+    elif isinstance(event, Text) and not entry.sentence and not event.parent:
+        first = _SENTENCE.match(" ".join(event.markdown.split()))
+        entry.sentence = first[0] if first else ""
+    elif isinstance(event, Figure) and entry.picture is None and not event.parent:
+        entry.picture = event.picture
+    elif isinstance(event, Subreport):
+        above = max((key for key in where if event.parent.startswith(key)), key=len)
+        where[event.key] = where[above] / event.folder
+        page = (where[event.key] / f"{event.folder}.md").as_posix()
+        entry.pages.append((event.title, page, len(where[event.key].parts) - len(where[""].parts) - 1))
+
+
+def _shown(entry: Entry) -> str:
+    parts = [f"## {md.link(entry.title, entry.document)}", entry.sentence]
+    if entry.picture:
+        parts.append(_linked_picture(entry.picture, entry.document))
+    if entry.pages:
+        parts.append(
+            "\n".join(f"{'  ' * deep}- {md.link(md.escape(t), page)}" for t, page, deep in entry.pages)
+        )
+    facts = "<br>".join(filter(None, _facts(entry)))
+    parts.append(f"<sub>{facts}</sub>" if facts else "")
+    return "\n\n".join(filter(None, parts))
+
+
+def _linked_picture(image: Picture, document: str) -> str:
+    file = (Path(document).parent / image.file).as_posix()
+    width = min(image.width, _WIDTH)
+    height = round(image.height * width / image.width) if image.height else 0
+    shown = md.picture(Picture(file=file, alt=image.alt, width=width, height=height))
+    return md.link(shown if height else shown.replace(' height="0"', ""), document)
+
+
+def _facts(entry: Entry) -> Iterator[str]:
+    yield "" if entry.state == "done" else f"**{entry.state}**"
+    yield md.escape(" · ".join(f"{name} = {words.cell(value)}" for name, value in entry.parameters.items()))
+    yield md.escape(" · ".join(f"{name}: {words.cell(value)}" for name, value in entry.figures.items()))
+    yield entry.started[:10]
