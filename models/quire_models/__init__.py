@@ -21,6 +21,7 @@ from quire_models import checkpoint, datasets, initialisers
 from quire_models.autoencoder import Autoencoder, DenoisingAutoencoder, Pair
 from quire_models.classifier import AutoencoderClassifier, confusion_matrix
 from quire_models.datasets import Dataset
+from quire_models.diagram import Diagram, diagram
 from quire_models.errors import CheckpointError, DatasetError, ModelError, TrainingError
 from quire_models.layers import Dense, Network
 from quire_models.optimisers import SGD, Adam, Optimiser, State
@@ -38,6 +39,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted(), not of isort
     "DatasetError",
     "DenoisingAutoencoder",
     "Dense",
+    "Diagram",
     "ModelError",
     "Network",
     "Optimiser",
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted(), not of isort
     "checkpoint",
     "confusion_matrix",
     "datasets",
+    "diagram",
     "initialisers",
     "steps_in",
     "tile",

@@ -64,7 +64,7 @@ def encode(
 
     Args:
         image: a Pillow image, a matplotlib figure, an array of pixels, the bytes of a PNG, JPEG, GIF,
-            WebP or SVG file, or the path of one.
+            WebP or SVG file, the path of one, or what shows itself in notebooks as SVG or PNG.
         scale: how many times larger to draw each pixel of an array; by default as often as fits `size`.
         limits: the values of an array that become black and white.
         size: what a small array is enlarged to, in pixels.
@@ -83,6 +83,9 @@ def encode(
         return _encode_bytes(Path(image).read_bytes())
     if isinstance(image, bytes):
         return _encode_bytes(image)
+    for method in ("_repr_svg_", "_repr_png_"):
+        if hasattr(type(image), method) and (shown := getattr(image, method)()):
+            return _encode_bytes(shown.encode() if isinstance(shown, str) else shown)
     raise TypeError(
         f"a {type(image).__name__} is no picture: give a Pillow image, an array, a figure, bytes or a path"
     )

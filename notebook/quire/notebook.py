@@ -151,7 +151,8 @@ class NotebookOutput(Interaction):
             image: a Pillow image, a matplotlib figure, the path or the bytes of a PNG, JPEG, GIF, WebP
                 or SVG file, or an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): 8-bit
                 integers as they are, numbers from 0 to 1 as shares of white, others stretched between
-                their extremes, what is not finite in magenta.
+                their extremes, what is not finite in magenta; or what shows itself in notebooks as SVG
+                or PNG.
             caption: Markdown to stand below it.
             alt: what it shows, for who cannot see it; by default the caption.
             scale: how many times to enlarge each pixel of an array; by default to about 160 pixels.

@@ -211,6 +211,16 @@ def test_what_is_no_picture_gets_a_clear_error(value: object) -> None:
         record(lambda log: log.image(value))
 
 
+def test_what_draws_itself_may_be_a_picture(tmp_path: Path) -> None:
+    class Drawing:
+        def _repr_svg_(self) -> str:
+            return "<svg xmlns='http://www.w3.org/2000/svg' width='30' height='20'/>"
+
+    with open_report(tmp_path / "report") as log:
+        log.image(Drawing(), "drawn")
+    assert 'alt="drawn" width="30" height="20"' in (tmp_path / "report/report.md").read_text()
+
+
 def test_pictures_from_files(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     recorder = record(lambda log: (log.image(tmp_path / "a.png"), log.image(SVG.encode(), alt="A drawing")))
