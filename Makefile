@@ -33,8 +33,9 @@ reports:  ## the committed reports, anew (MNIST beside the checkout, in ../share
 golden:  ## the golden reports, anew; look at the difference before you commit it
 	QUIRE_GOLDEN=write $(PYTHON) -m pytest tests/notebook/test_markdown.py
 
-bench:  ## what reporting costs, beside the peers that are installed; nothing else may run meanwhile
-	$(PYTHON) tests/bench/reporting.py
+bench:  ## what all costs, beside the peers that are installed, into docs/; nothing else may run meanwhile
+	$(PYTHON) tests/bench/reporting.py --write docs/performance.md
+	$(PYTHON) tests/bench/live.py --write docs/performance.md
 
 ci:  ## what CI does, in a fresh virtual environment
 	.ci/run
