@@ -1,6 +1,7 @@
 """Controls: values that a viewer of a live report may set, and that the running code reads."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,9 @@ def number_range(label: str, least: float | None, greatest: float | None, value:
 
 
 def _number(value: Any, settings: Mapping[str, Json]) -> Json:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # A whole number may be larger than any float.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -sys.float_info.max <= value <= sys.float_info.max:
         raise ControlError("value", f"a number is wanted, not {_told(value)}")
     least, greatest = settings.get("least"), settings.get("greatest")
     if isinstance(least, int | float) and value < least:

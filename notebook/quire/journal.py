@@ -17,6 +17,9 @@ from quire import codec
 from quire.events import Event, Output
 
 EVENTS, LOG = ".quire-journal.tmp", ".quire-log.tmp"
+# A link in the place of either would lead to somebody else's file.
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 # As much as is held back while a full disk takes nothing, in bytes.
 _MOST_HELD = 4_000_000
 # As much as is read at once, so that whoever reads can do something else in between.
@@ -62,7 +65,7 @@ class _Appended:
     """A file to which whole pieces are appended, or nothing of them."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, _APPEND, 0o600)
         self._size = os.fstat(self._fd).st_size
         self._end = self._size
         self._held: deque[bytes] = deque()
@@ -101,8 +104,8 @@ class Reader:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._events = os.open(folder / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
-        self._log = os.open(folder / LOG, os.O_RDONLY | os.O_CLOEXEC)
+        self._events = os.open(folder / EVENTS, _READ)
+        self._log = os.open(folder / LOG, _READ)
         self._position = 0
         self._rest = b""
         self.number = 0

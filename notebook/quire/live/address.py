@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import ipaddress
 import json
 import os
 import secrets
@@ -10,11 +11,13 @@ import sys
 import threading
 import webbrowser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from quire.live.channel import Message
 from quire.serving import Serving
 
 _BACKLOG = 512
+_PORTS = {"http": 80, "https": 443}
 # 192 bits: nobody guesses them.
 _TOKEN_BYTES = 24
 
@@ -30,6 +33,7 @@ class Address:
         if not serving.token and not serving.is_local:
             raise OSError(f"{serving.host} can be reached by others: it is not served without a token")
         self._serving = serving
+        self._origins = [_origin(given) for given in serving.origins]
         self._socket = _bound(serving)
         self.host, self.port = self._socket.getsockname()[:2]
         self._token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -38,7 +42,9 @@ class Address:
     @property
     def url(self) -> str:
         """The address that opens the page."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        # Who looks from elsewhere needs a name that leads here.
+        name = socket.gethostname().lower() if self._is_everywhere else self.host
+        host = f"[{name}]" if ":" in name else name
         query = f"?token={self._token}" if self._serving.token else ""
         return f"http://{host}:{self.port}/{query}"
 
@@ -51,11 +57,25 @@ class Address:
         """What the server must know."""
         return {
             "port": self.port,
-            "hosts": list({self.host, self._serving.host, "localhost", "127.0.0.1", "::1"}),
-            "origins": list(self._serving.origins),
+            "hosts": self._hosts(),
+            "origins": self._origins,
+            "everywhere": self._is_everywhere,
             "token": self._token if self._serving.token else "",
             "session": self._session,
         }
+
+    @property
+    def _is_everywhere(self) -> bool:
+        return ipaddress.ip_address(self.host.partition("%")[0]).is_unspecified
+
+    def _hosts(self) -> list[str]:
+        """The names that lead here."""
+        names = {"localhost", "127.0.0.1", "::1"}
+        if self._is_everywhere:
+            names.add(socket.gethostname())
+        else:
+            names |= {self.host, self._serving.host}
+        return sorted(name.lower() for name in names)
 
     def said(self, pid: int) -> list[str]:
         """What to tell the user."""
@@ -91,6 +111,26 @@ def open_browser(url: str, private: Path) -> None:
                 f'<meta http-equiv="refresh" content="0;url={url}"><a href="{url}">Open the report</a>'
             )
         threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
+
+
+def _origin(given: str) -> str:
+    """An origin as browsers write it: scheme, host, and port if it is not the usual one.
+
+    Raises:
+        OSError: it is none.
+    """
+    try:
+        parts = urlsplit(given.lower())
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    is_whole = parts.scheme in _PORTS and parts.hostname and not parts.path.strip("/")
+    if not is_whole or parts.query or parts.fragment or "@" in parts.netloc:
+        raise OSError(
+            f"{given!r} is no origin: write one like https://hub.example or http://hub.example:8080"
+        )
+    host = parts.netloc if port != _PORTS[parts.scheme] else parts.netloc.rpartition(":")[0]
+    return f"{parts.scheme}://{host}"
 
 
 def _bound(serving: Serving) -> socket.socket:

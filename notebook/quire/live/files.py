@@ -1,5 +1,6 @@
 """The files that pages show: served by a number, never by a path."""
 
+import contextlib
 import os
 import stat
 from collections import OrderedDict
@@ -69,7 +70,7 @@ class Files:
     def opened(self, page: str, href: str) -> BufferedReader | None:
         """The open file at an address on a page; None if there is none, or none that may be read."""
         parts = PurePosixPath(href).parts
-        if not href or href.startswith("/") or ".." in parts or "\0" in href or ":" in href:
+        if not href or href.startswith("/") or ".." in parts or any(mark in href for mark in "\0:\\"):
             return None
         return self._opened(self._name(page, href))
 
@@ -87,21 +88,36 @@ class Files:
     def _version(self, name: str) -> str:
         # A picture that is drawn anew has a new address, else the browser would show the old one.
         try:
-            return f"?v={(self._root / name).stat().st_mtime_ns:x}"
+            return f"?v={(self._root / name).lstat().st_mtime_ns:x}"
         except OSError:
             return ""
 
     def _opened(self, name: str) -> BufferedReader | None:
         """The file, unless it is a link, a pipe or a device, or leads out of the report."""
-        path = self._root / name
+        *folders, last = PurePosixPath(name).parts
         try:
-            if not path.resolve().is_relative_to(self._root.resolve()):
-                return None
-            # Not to wait for a pipe's writer.
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            # Folder by folder: one that is replaced by a link meanwhile leads nowhere either.
+            with contextlib.ExitStack() as opened:
+                folder = _open(self._root, None, os.O_DIRECTORY, opened)
+                for part in folders:
+                    folder = _open(part, folder, os.O_DIRECTORY | os.O_NOFOLLOW, opened)
+                return _plain_file(last, folder)
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            return None
-        return os.fdopen(fd, "rb")
+
+
+def _open(path: str | Path, folder: int | None, flags: int, opened: contextlib.ExitStack) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=folder)
+    opened.callback(os.close, fd)
+    return fd
+
+
+def _plain_file(name: str, folder: int) -> BufferedReader | None:
+    # To open a device may do something, and to open a pipe wait for its writer.
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return None
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    return os.fdopen(fd, "rb")

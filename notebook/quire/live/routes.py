@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from aiohttp import WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
@@ -36,7 +37,11 @@ _LOG_PAUSE = 0.05
 _ACTIONS = ("pause", "resume", "stop", "exit")
 _HTML = {"Content-Security-Policy": assets.POLICY}
 # What an SVG or an HTML file of the report may do when it is opened by itself: nothing.
-_FILE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+_FILE = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+    )
+}
 _SHOWN = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -77,16 +82,19 @@ class Routes:
         """Puts all routes into `application`."""
         router = application.router
         for path, handler in {
+            "/events": self.events,
+            "/stream": self.stream,
+            "/poll": self.poll,
+            "/log": self.log,
+        }.items():
+            router.add_get(path, handler, allow_head=False)
+        for path, handler in {
             "/": self.page,
             "/p/{key}/": self.page,
             "/pages/{name}": self.offered,
             "/assets/{name}": self.asset,
             "/files/{number}/{name}": self.file,
             "/charts/{key}": self.chart,
-            "/events": self.events,
-            "/stream": self.stream,
-            "/poll": self.poll,
-            "/log": self.log,
             "/state": self.state,
             "/report.zip": self.zip,
             "/report.html": self.html,
@@ -233,7 +241,7 @@ class Routes:
             # For the page itself, which shows colours and makes all other control characters visible.
             at = max(0, feed.log_size - _number(request, "tail")) if "tail" in request.query else 0
             at = _number(request, "from") if "from" in request.query else at
-            end = _number(request, "to") if "to" in request.query else feed.log_size
+            end = min(_number(request, "to"), feed.log_size) if "to" in request.query else feed.log_size
             while at < end and (piece := feed.log(at, end)):
                 await response.write(piece)
                 at += len(piece)
@@ -405,7 +413,9 @@ def _unprocessable(field: str, message: str) -> web.HTTPException:
 
 
 def _download(data: bytes, name: str, kind: str) -> web.Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'} | _FILE
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+    }
     return web.Response(body=data, content_type=kind, headers=headers)
 
 

@@ -93,7 +93,11 @@ class RunView:
 
     def all_files(self) -> Iterator[tuple[str, BinaryIO]]:
         """Every file that Quire wrote for the report, open, by its name there."""
-        listed = (self.folder / LEDGER).read_text("utf-8", errors="replace").splitlines()
+        ledger = self.files.opened("", LEDGER)
+        if ledger is None:
+            return
+        with ledger:
+            listed = ledger.read().decode("utf-8", "replace").splitlines()
         for name in listed:
             opened = None if name.startswith("#") else self.files.opened("", name)
             if opened:

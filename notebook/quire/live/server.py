@@ -1,31 +1,32 @@
 """The server's process: reads the journal of a run, and serves it."""
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import socket
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from aiohttp import web, web_response
+from aiohttp import web
 
 from quire.live.channel import Channel, Message
-from quire.live.deadline import Deadline, Deadlines
+from quire.live.deadline import MOST_CONNECTIONS, Deadline, Deadlines
 from quire.live.guard import MOST_BODY, Guard, guarded
+from quire.live.protocol import Protocol, be_quiet
 from quire.live.routes import Routes, errors
 from quire.live.run_view import RunView
 from quire.live.viewers import Viewers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # How often the journal is looked at, in seconds: a person sees sixty pictures a second, and no more.
 _TICK = 0.016
 # Sending may take this share of the time; the rest of the machine is for the run.
 _SHARE = 0.1
 _LONGEST_TICK = 0.2
-_KEEPALIVE = 15.0
+# Files that are open beside connections: the journal, what is downloaded.
+_OTHER_FILES = 200
 
 
 class Server:
@@ -84,18 +85,16 @@ class Server:
             origins=told["origins"],
             token=told["token"],
             session=told["session"],
+            everywhere=told["everywhere"],
         )
         deadlines = Deadlines()
-        application = web.Application(
-            middlewares=[deadlines.middleware, guarded(guard), errors()], client_max_size=MOST_BODY
-        )
-        application.on_response_prepare.append(guard.finish)
-        Routes(self._current, self._viewers, self._refresh, self._exit).add_to(application)
-        runner = web.AppRunner(application, access_log=None, keepalive_timeout=_KEEPALIVE)
+        routes = Routes(self._current, self._viewers, self._refresh, self._exit)
+        runner = web.AppRunner(application(routes, guard, deadlines))
         await runner.setup()
+        server = cast("web.Server", runner.server)
         listening = socket.socket(fileno=self._keeper.descriptors.pop())
         self._listening = await asyncio.get_running_loop().create_server(
-            partial(Deadline, cast("Callable[[], Any]", runner.server), deadlines),
+            partial(Deadline, partial(Protocol, server), deadlines),
             sock=listening,
             backlog=512,
         )
@@ -128,16 +127,34 @@ class Server:
             await asyncio.sleep(min(_LONGEST_TICK, max(_TICK, spent / _SHARE)))
 
 
+def application(routes: Routes, guard: Guard, deadlines: Deadlines) -> web.Application:
+    """All that is served, behind the guard."""
+    made = web.Application(
+        middlewares=[deadlines.middleware, guarded(guard), errors()], client_max_size=MOST_BODY
+    )
+    made.on_response_prepare.append(guard.finish)
+    routes.add_to(made)
+    return made
+
+
 def main() -> None:
     """Serves what the keeper at the other end of the given socket tells of."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    # Answers to what is no HTTP at all are aiohttp's own, and would tell its version.
-    vars(web_response)["SERVER_SOFTWARE"] = "quire"
+    be_quiet()
+    _take_files()
     keeper = Channel.adopt(int(sys.argv[1]))
     asyncio.run(_serve(keeper))
     # Threads may wait for what never comes: nothing is left that would need an orderly end.
     os._exit(0)
+
+
+def _take_files() -> None:
+    """Has the system allow as many open connections as are taken, if it can."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + _OTHER_FILES
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
 
 
 async def _serve(keeper: Channel) -> None:
