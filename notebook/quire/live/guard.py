@@ -71,7 +71,8 @@ class Guard:
         if self._token and _shown_token(request):
             return self._let_in(request)
         if self._token and not self._is_known(request):
-            return self._refused()
+            is_followed = _is_from_elsewhere(request) and _is_link(request)
+            return _once_more("0", HTTPStatus.UNAUTHORIZED) if is_followed else self._refused()
         if not self._is_from_here(request):
             return refusal(HTTPStatus.FORBIDDEN, "a request from another site")
         if (request.content_length or 0) > MOST_BODY:
@@ -107,7 +108,7 @@ class Guard:
     def _is_from_here(self, request: web.Request) -> bool:
         """Whether the request comes from the page itself, or from no page at all."""
         is_upgrade = "upgrade" in request.headers.get("Connection", "").lower()
-        if request.headers.get("Sec-Fetch-Site", "none") not in _SAME_SITE:
+        if _is_from_elsewhere(request):
             return _is_link(request) and not is_upgrade
         if request.method in _READS or is_upgrade:
             return True
@@ -138,7 +139,10 @@ class Guard:
         """Gives the cookie to who has the token, in a redirect to an address without it."""
         if not (self._is_right(_shown_token(request)) or self._is_known(request)):
             return self._refused()
-        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "./"})
+        if _is_from_elsewhere(request):
+            response = _once_more("0;url=./", HTTPStatus.OK)
+        else:
+            response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "./"})
         response.set_cookie(
             self._cookie, self._session, httponly=True, samesite="Strict", path="/", secure=False
         )
@@ -177,6 +181,21 @@ def guarded(guard: Guard) -> Middleware:
 def _shown_token(request: web.Request) -> str:
     """The token in the address of a page that is opened with it, or ""."""
     return request.query.get("token", "") if request.method == "GET" and request.path == "/" else ""
+
+
+def _once_more(where: str, status: HTTPStatus) -> web.Response:
+    """A page that leads where it says, now from this site.
+
+    A browser that follows a link from elsewhere (a file that opens the page is elsewhere, too) keeps our
+    cookie back, and all along redirects.
+    """
+    html = f'<!doctype html><meta http-equiv="refresh" content="{where}"><title>The report opens</title>'
+    headers = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+    return web.Response(status=status, text=html, content_type="text/html", headers=headers)
+
+
+def _is_from_elsewhere(request: web.Request) -> bool:
+    return request.headers.get("Sec-Fetch-Site", "none") not in _SAME_SITE
 
 
 def _is_link(request: web.Request) -> bool:

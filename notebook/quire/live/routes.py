@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from aiohttp import WSMsgType, web
+from aiohttp import HttpVersion11, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
 from quire import charts, failures
@@ -150,7 +150,8 @@ class Routes:
         response = web.StreamResponse(headers=headers)
         with content:
             await response.prepare(request)
-            while piece := await asyncio.to_thread(content.read, _PIECE):
+            # aiohttp would send to HEAD what is written by piece.
+            while request.method != "HEAD" and (piece := await asyncio.to_thread(content.read, _PIECE)):
                 await response.write(piece)
         await response.write_eof()
         return response
@@ -192,6 +193,8 @@ class Routes:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Messages as server-sent events."""
+        if request.version < HttpVersion11:
+            raise web.HTTPVersionNotSupported
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
