@@ -1,5 +1,6 @@
 """A demo that is served for real: a process of its own, a real client, real kills."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -69,6 +70,12 @@ class Served:
         )
         return int(found.stdout.split()[0]) if found.stdout.strip() else 0
 
+    async def begun(self) -> "Served":
+        """This, once the demo has made the file `begun`, and its report is on disk."""
+        for path in (self.folder / "begun", self.document):
+            await asyncio.to_thread(wait_for, path.exists, 20)
+        return self
+
     @asynccontextmanager
     async def client(self) -> "AsyncIterator[aiohttp.ClientSession]":
         """A viewer who has opened the page."""
@@ -129,8 +136,6 @@ async def state(session: aiohttp.ClientSession) -> dict[str, Any]:
 
 async def until(session: aiohttp.ClientSession, wanted: str, seconds: float = 10.0) -> dict[str, Any]:
     """Waits until the run stands as wanted."""
-    import asyncio
-
     end = time.monotonic() + seconds
     while (told := await state(session))["state"] != wanted:
         assert time.monotonic() < end, told

@@ -35,6 +35,7 @@ log.upload("data")
 log.slider("rate", 0, 1, value=0.5)
 log.image(np.eye(4), "a picture")
 log.subreport("inner").p("within")
+Path("begun").touch()
 for n in log.progress(range(100_000), "steps"):
     time.sleep(0.01)
 """
@@ -45,7 +46,7 @@ def same(served: Served) -> Header:
 
 
 async def test_s10_a_foreign_host(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     port = served.port
     foreign = [
@@ -82,7 +83,7 @@ async def test_s10_a_foreign_host(serve: Serve) -> None:
 
 
 async def test_s10_two_hosts_or_one_in_the_target(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     right = f"127.0.0.1:{served.port}"
     for hosts in (("evil.example", right), (right, "evil.example"), (right, right)):
@@ -96,7 +97,7 @@ async def test_s10_two_hosts_or_one_in_the_target(serve: Serve) -> None:
 
 
 async def test_s12_a_foreign_origin(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     right = same(served)[1]
     foreign = [
@@ -135,7 +136,7 @@ async def test_s12_a_foreign_origin(serve: Serve) -> None:
 
 
 async def test_s13_a_name_that_was_bound_anew(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     host = f"evil.example:{served.port}"
     for method, path, more in (("GET", "/events", upgrade()), ("POST", "/run/pause", ()), ("GET", "/", ())):
@@ -145,7 +146,7 @@ async def test_s13_a_name_that_was_bound_anew(serve: Serve) -> None:
 
 
 async def test_s14_where_a_request_comes_from(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     bearer = ("Authorization", f"Bearer {served.token}")
     for site in ("cross-site", "same-site", "anything"):
@@ -162,7 +163,7 @@ async def test_s14_where_a_request_comes_from(serve: Serve) -> None:
 
 async def test_s14_other_sites_may_link_to_a_page_and_no_more(serve: Serve) -> None:
     """Another port of this machine is the same site: a browser sends it the cookie."""
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     link = (("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"))
     frame = (("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe"))
@@ -187,7 +188,7 @@ async def test_s14_other_sites_may_link_to_a_page_and_no_more(serve: Serve) -> N
 
 
 async def test_s15_an_upload_of_another_site(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     files = sorted(served.folder.rglob("*"))
     for kind in ("multipart/form-data; boundary=x", "text/plain", "application/x-www-form-urlencoded"):
@@ -200,7 +201,7 @@ async def test_s15_an_upload_of_another_site(serve: Serve) -> None:
 
 
 async def test_s16_to_look_changes_nothing(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     for action in ("pause", "stop", "exit"):
         for method in ("GET", "HEAD"):
@@ -237,7 +238,7 @@ LOOKS += [
 
 @pytest.mark.parametrize("with_cookie", [True, False])
 async def test_s17_s18_s19_the_headers_of_every_answer(serve: Serve, with_cookie: bool) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     headers = (await cookie_of(served),) if with_cookie else ()
     for path in LOOKS:
         answer = await asked(served, "GET", path, *headers)
@@ -267,7 +268,7 @@ def check_headers(headers: dict[str, str], path: str) -> None:
 
 
 async def test_s19_pages_have_the_policy_of_pages(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     for path in ("/", "/pages/history"):
         answer = await asked(served, "GET", path, cookie)
@@ -279,7 +280,7 @@ async def test_s19_pages_have_the_policy_of_pages(serve: Serve) -> None:
 
 async def test_what_looks_like_two_requests_is_one(serve: Serve) -> None:
     """Of requests that two servers could read differently, none is read at all."""
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     inner = request(served, "POST", "/run/pause", (cookie, same(served)))
     length = ("Content-Length", str(len(inner)))
@@ -318,7 +319,7 @@ async def test_what_looks_like_two_requests_is_one(serve: Serve) -> None:
 
 async def test_answers_without_a_body_have_none(serve: Serve) -> None:
     """What a stream sent after its head would stand before the next answer of a proxy's connection."""
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     for path in [*LOOKS, "/log", "/stream?since=0", "/events", "/poll?since=0"]:
         answer = await asked(served, "HEAD", path, cookie)
@@ -340,7 +341,7 @@ async def test_the_name_of_a_download_is_no_header(serve: Serve, name: str) -> N
 
 
 async def test_nobody_is_sent_elsewhere(serve: Serve) -> None:
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     for path in [
         f"//evil.example/?token={served.token}",
@@ -359,7 +360,7 @@ async def test_nobody_is_sent_elsewhere(serve: Serve) -> None:
 
 async def test_a_stream_over_http_1_0(serve: Serve) -> None:
     """There are no chunks in it."""
-    served = serve(RUN)
+    served = await serve(RUN).begun()
     cookie = await cookie_of(served)
     head = request(served, "GET", "/stream?since=0", (cookie,)).replace(b"HTTP/1.1", b"HTTP/1.0")
     answer = await sent(served, head)
@@ -368,14 +369,18 @@ async def test_a_stream_over_http_1_0(serve: Serve) -> None:
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, wanted: list[str], *arguments: Any, **options: Any) -> None:
+        self._wanted = wanted
+        super().__init__(*arguments, **options)
+
     def log_message(self, *_: Any) -> None:
-        pass
+        self._wanted.append(self.path)
 
 
 @contextmanager
-def elsewhere(folder: Path) -> Iterator[str]:
-    """Another server of this machine, which serves a folder; its address."""
-    handler = partial(_Files, directory=str(folder))
+def elsewhere(folder: Path, wanted: list[str] | None = None) -> Iterator[str]:
+    """Another server of this machine, which serves a folder; its address. It tells what is asked of it."""
+    handler = partial(_Files, [] if wanted is None else wanted, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -94,8 +94,8 @@ class Files:
 
     def _opened(self, name: str) -> BufferedReader | None:
         """The file, unless it is a link, a pipe or a device, or leads out of the report."""
-        *folders, last = PurePosixPath(name).parts
         try:
+            *folders, last = PurePosixPath(name).parts
             # Folder by folder: one that is replaced by a link meanwhile leads nowhere either.
             with contextlib.ExitStack() as opened:
                 folder = _open(self._root, None, os.O_DIRECTORY, opened)
