@@ -71,9 +71,8 @@ class Served:
         return int(found.stdout.split()[0]) if found.stdout.strip() else 0
 
     async def begun(self) -> "Served":
-        """This, once the demo has made the file `begun`, and its report is on disk."""
-        for path in (self.folder / "begun", self.document):
-            await asyncio.to_thread(wait_for, path.exists, 20)
+        """This, once the demo has made the file `begun`."""
+        await asyncio.to_thread(wait_for, (self.folder / "begun").exists, 20)
         return self
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """Which files are served, and which are not. Names are the cases'."""
 
+import asyncio
 import io
 import os
 import re
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.live.attack import asked, cookie_of
-from tests.live.conftest import Served
+from tests.live.conftest import Served, wait_for
 from tests.live.test_security_browser import elsewhere, page
 
 __all__ = ["page"]
@@ -156,6 +157,7 @@ async def test_s35_what_is_no_plain_file_is_not_opened(serve: Serve, tmp_path: P
     secret = tmp_path / "elsewhere/secret.txt"
     secret.write_text(SECRET)
     async with served.client() as session:
+        await asyncio.to_thread(wait_for, served.document.exists, 20)
         found = {address.rpartition("/")[2]: address for address in await addresses(session)}
         replaced(served.document.parent / "etc/data.txt", kind, secret)
         async with session.get(found["data.txt"]) as answer:
@@ -188,6 +190,8 @@ async def test_the_zip_holds_what_quire_wrote(serve: Serve, tmp_path: Path, kind
     ]
     evil += ["etc", "\0", "C:\\secret.txt", ".", "..", "./../../secret.txt", "etc/../../../secret.txt"]
     async with served.client() as session:
+        # Only then is all in the list that will be.
+        await asyncio.to_thread(wait_for, served.document.exists, 20)
         if kind == "names":
             (served.document.parent / "etc/..\\..\\secret.txt").write_text(SECRET)
             listing.write_text("\n".join(evil))

@@ -174,11 +174,12 @@ class Routes:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Messages over a WebSocket."""
+        since = _number(request, "since")
         socket = web.WebSocketResponse(max_msg_size=_MOST_FRAME, compress=False, timeout=1.0)
         transport = _transport(request)
         await socket.prepare(request)
         viewer = Viewer(transport, websocket_frame)
-        await self._greet(request, viewer)
+        self._greet(viewer, since)
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -195,6 +196,7 @@ class Routes:
         """Messages as server-sent events."""
         if request.version < HttpVersion11:
             raise web.HTTPVersionNotSupported
+        since = _number(request, "since")
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
@@ -203,7 +205,7 @@ class Routes:
         # What is sent past aiohttp must come behind the head, which it holds back for the first piece.
         await response.write(b": welcome\n\n")
         viewer = Viewer(transport, event_stream_frame)
-        await self._greet(request, viewer)
+        self._greet(viewer, since)
         gone = asyncio.Event()
         try:
             while not transport.is_closing():
@@ -214,13 +216,13 @@ class Routes:
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
         """What has happened since, or what happens next."""
-        change = asyncio.Event()
+        since, change = _number(request, "since"), asyncio.Event()
         self._viewers.waiters.add(change)
         try:
-            message = await self._missed(request)
-            if len(message) <= 2 and message["n"] == _number(request, "since"):
+            message = self._missed(since)
+            if len(message) <= 2 and message["n"] == since:
                 await first_of(change, _POLL)
-                message = await self._missed(request)
+                message = self._missed(since)
         finally:
             self._viewers.waiters.discard(change)
         return web.Response(body=encoded(message), content_type="application/json")
@@ -235,19 +237,19 @@ class Routes:
         """The log as plain text: all of it as it comes, its last part, or a part of it."""
         self._refresh()
         feed = self._run().feed
+        is_part = bool({"tail", "from"} & request.query.keys())
+        at = max(0, feed.log_size - _number(request, "tail")) if "tail" in request.query else 0
+        at = _number(request, "from") if "from" in request.query else at
+        end = min(_number(request, "to"), feed.log_size) if "to" in request.query else feed.log_size
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        if not {"tail", "from"} & request.query.keys():
+        if not is_part:
             await self._stream_log(response)
-        else:
-            # For the page itself, which shows colours and makes all other control characters visible.
-            at = max(0, feed.log_size - _number(request, "tail")) if "tail" in request.query else 0
-            at = _number(request, "from") if "from" in request.query else at
-            end = min(_number(request, "to"), feed.log_size) if "to" in request.query else feed.log_size
-            while at < end and (piece := feed.log(at, end)):
-                await response.write(piece)
-                at += len(piece)
+        # As it is, for the page itself, which shows colours and makes all other control characters visible.
+        while is_part and at < end and (piece := feed.log(at, end)):
+            await response.write(piece)
+            at += len(piece)
         await response.write_eof()
         return response
 
@@ -312,11 +314,10 @@ class Routes:
 
     # Within
 
-    async def _greet(self, request: web.Request, viewer: Viewer) -> None:
-        self._viewers.add(viewer, await self._missed(request))
+    def _greet(self, viewer: Viewer, since: int) -> None:
+        self._viewers.add(viewer, self._missed(since))
 
-    async def _missed(self, request: web.Request) -> Message:
-        since = _number(request, "since")
+    def _missed(self, since: int) -> Message:
         self._refresh()
         return self._run().feed.since(since)
 
