@@ -396,9 +396,10 @@ def page() -> Iterator[Page]:
         pytest.skip("no chromium is installed")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        # A machine that is busy takes its time for a browser.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=120_000)
         page = browser.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         yield page
         browser.close()
 
@@ -479,7 +480,7 @@ def test_s12_to_s18_a_page_of_another_port_in_a_real_browser(
     (tmp_path / "site/evil.html").write_text(ATTACK.format(base=served.base))
     with elsewhere(tmp_path / "site") as site:
         page.goto(f"http://{site}/evil.html")
-        wait_for(lambda: page.title() == "over", 20)
+        wait_for(lambda: page.title() == "over", 60)
         got = page.evaluate("JSON.parse(document.body.dataset.got)")
     assert len(got) == 9
     refused = {"read -", "socket -", "stream -", "image -", "script -"}
