@@ -1,5 +1,6 @@
 """Each kind of block as HTML, and pages of them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -41,6 +42,7 @@ from quire.web.formulas import mathml
 from quire.web.highlighting import highlighted, is_python
 from quire.web.view import PageView, page_of
 
+_log = logging.getLogger(__name__)
 _KINDS: Mapping[type[Block], str] = {
     kind: kind.__name__.lower()
     for kind in (
@@ -89,7 +91,10 @@ class Renderer:
     def own(self, node: Node) -> str:
         """What a block that holds others shows itself: the inside of its `data-own`."""
         kind = _KINDS[type(node.event)]
-        return _sound(getattr(self._blocks, f"{kind}_own")(node.event, node))
+        try:
+            return _sound(getattr(self._blocks, f"{kind}_own")(node.event, node))
+        except Exception as error:
+            return self._unshown(node.event.key, error)
 
     def printed(self, printed: Printed, id: str, page: str = "") -> str:  # noqa: A002 - HTML's own word
         """What a block printed.
@@ -137,7 +142,18 @@ class Renderer:
 
     def _block(self, node: Node) -> Markup:
         kind = _KINDS[type(node.event)]
-        return Markup(getattr(self._blocks, kind)(node.event, node))
+        try:
+            return Markup(getattr(self._blocks, kind)(node.event, node))
+        except Exception as error:
+            told = self._unshown(node.event.key, error)
+            return Markup('<div id="{}" data-block="{}">{}</div>\n').format(node.event.key, kind, told)
+
+    def _unshown(self, key: str, error: Exception) -> Markup:
+        """What stands in place of a block that no test foresaw, which must not take the page from all viewers."""
+        _log.error("the block %r could not be shown", key, exc_info=error)
+        return Markup('<p class="missing">This part could not be shown ({}).</p>').format(
+            type(error).__name__
+        )
 
     def inside(self, node: Node) -> Markup:
         """All that stands inside a block."""
@@ -224,6 +240,12 @@ class Renderer:
                 rest = max(0, progress.total - progress.done) / rate
                 said.append(f"{words.duration(rest)} left")
         return " · ".join(said)
+
+    @staticmethod
+    def settings(control: Control) -> Mapping[str, object]:
+        """A control's settings, None for those that it has not."""
+        none = dict.fromkeys(("least", "greatest", "step", "longest", "accept", "height", "width"))
+        return {**none, "options": (), **control.settings}
 
     @staticmethod
     def control_value(control: Control) -> str:
