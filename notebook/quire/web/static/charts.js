@@ -23,7 +23,7 @@ function find() {
   for (const plot of content.querySelectorAll("[data-chart]")) {
     const known = charts.get(plot.dataset.chart);
     if (known?.plot === plot) continue;
-    if (known) seen.unobserve(known.plot);
+    if (known) { seen.unobserve(known.plot); known.end(); }
     charts.set(plot.dataset.chart, new LiveChart(plot, known));
     seen.observe(plot);
   }
@@ -45,8 +45,8 @@ class LiveChart {
   constructor(plot, before) {
     this.plot = plot;
     this.key = plot.dataset.chart;
-    this.curves = before?.curves ?? null;
-    this.base = before?.base ?? null;
+    // The block came anew, as after a time without connection: points may have been missed.
+    this.curves = null;
     this.early = []; // points that came before the chart's own data
     this.options = before?.options ?? { scale: null, smoothing: 0 };
     this.view = null;
@@ -130,7 +130,8 @@ class LiveChart {
 
   end() {
     clearTimeout(this.timer);
-    this.forget();
+    this.isSeen = false;
+    if (this.view) this.forget();
   }
 
   async build() {
@@ -165,8 +166,11 @@ class LiveChart {
     const names = this.curves.names;
     const given = encoding.color?.scale ?? { domain: [], range: [] };
     const palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", ink];
+    const isDark = Number(/\d+/.exec(ink)) > 128;
+    this.plot.dataset.ink = isDark ? "light" : "dark";
+    const seenWell = { "#000000": ink, currentColor: ink, ...(isDark ? { "#0072B2": "#3b9fdd" } : {}) };
     const range = names.map((name, at) => given.range?.[given.domain.indexOf(name)] ?? palette[at % palette.length])
-      .map((one) => (one === "#000000" || one === "currentColor" ? ink : one));
+      .map((one) => seenWell[one] ?? one);
     const color = { field: "series", type: "nominal", title: null, sort: names, scale: { domain: names, range },
       legend: names.length > 1 ? { orient: "bottom", symbolType: "stroke" } : null };
     const dash = { ...color,

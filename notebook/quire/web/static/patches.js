@@ -8,12 +8,14 @@ const HELD = 400; // milliseconds for which an emptied part keeps its height
 
 let queue = [];
 let isDue = false;
+let stands = document.documentElement.dataset.state;
 
 on("message", (message) => {
   if (message.reset) {
     queue = [];
     return void reload();
   }
+  if (message.state) foot(message.state.state);
   for (const patch of message.patches ?? []) if ((patch.page ?? "") === pageKey) queue.push(patch);
   due();
 });
@@ -90,6 +92,16 @@ function empty(there) {
   return { element: inside, isNew: false };
 }
 
+/** How the report was made is known when the run ends. */
+async function foot(state) {
+  if (state === stands) return;
+  stands = state;
+  if (["running", "paused"].includes(state)) return;
+  const [old, made] = [document, await fetched()].map((page) => page?.querySelector(".made"));
+  if (!made) return;
+  keeping(old, () => old.replaceWith(made), made);
+}
+
 /** Whether the viewer holds this control: it must not be taken out of their hand. */
 function isHeld(there) {
   return there.dataset.block === "control" && there.contains(document.activeElement);
@@ -105,7 +117,6 @@ function keeping(element, change, made = element) {
   const folds = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const own = element.tagName === "DETAILS" ? element.open : null;
   const focus = element.contains(document.activeElement) ? document.activeElement.id : "";
-  if (element.dataset.block === "progress" && !element.hidden) made.hidden = false;
   change();
   if (own !== null) made.open = own;
   const now = [...made.querySelectorAll("details")];
@@ -113,16 +124,20 @@ function keeping(element, change, made = element) {
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
 }
 
-/** Fetches the page anew and puts it in place, the reader still seeing what they saw. */
-export async function reload() {
-  let fresh;
+/** The page as the server would give it now, or null where it gives none: the connection says so itself. */
+async function fetched() {
   try {
     const answer = await fetch(location.href.split("#")[0], { cache: "no-store" });
-    if (!answer.ok) return;
-    fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
   } catch {
-    return; // the connection says so itself, and will try again
+    return null;
   }
+}
+
+/** Fetches the page anew and puts it in place, the reader still seeing what they saw. */
+export async function reload() {
+  const fresh = await fetched();
+  if (!fresh) return;
   const seen = [...content.querySelectorAll("[data-block]")].find((b) => b.getBoundingClientRect().bottom > 60);
   const top = seen?.getBoundingClientRect().top ?? 0;
   const at = scrollY;

@@ -73,18 +73,23 @@ function showProgress() {
   if (progress.total) { bar.max = progress.total; bar.value = Math.min(progress.done, progress.total); }
   else bar.removeAttribute("value");
   bar.setAttribute("aria-label", progress.label || "Progress of the run");
-  overall.querySelector(".figures").textContent = figures(progress, (performance.now() - received) / 1000);
+  overall.querySelector(".figures").replaceChildren(...figures(progress, (performance.now() - received) / 1000));
 }
 
-/** Percent, how many of all, rate, elapsed time and time left, `later` seconds after the figures came. */
+/** Percent, how many of all, rate, elapsed time and time left, `later` seconds after the figures came, an element each. */
 function figures({ label, done, total, elapsed }, later) {
   const rate = elapsed > 0 ? done / elapsed : 0;
   const now = elapsed + (state.state === "running" ? later : 0);
-  const said = [label, total ? `${Math.floor((100 * done) / total)} %` : "", total ? `${done.toLocaleString("en")}/${total.toLocaleString("en")}` : done.toLocaleString("en")];
-  if (rate) said.push(`${Number(rate.toPrecision(3)).toLocaleString("en")}/s`);
-  said.push(duration(now));
-  if (total && rate && done < total) said.push(`${duration(Math.max(0, total / rate - now))} left`);
-  return said.filter(Boolean).join(" · ");
+  const count = done.toLocaleString("en");
+  const said = Object.entries({
+    label,
+    share: total ? `${Math.floor((100 * done) / total)} %` : "",
+    count: total ? `${count}/${total.toLocaleString("en")}` : count,
+    rate: rate ? `${Number(rate.toPrecision(3)).toLocaleString("en")}/s` : "",
+    elapsed: duration(now),
+    left: total && rate && done < total ? `${duration(Math.max(0, total / rate - now))} left` : "",
+  }).filter(([, text]) => text);
+  return said.map(([name, text], at) => element("span", { className: name }, at < said.length - 1 ? `${text} · ` : text));
 }
 
 /** The run came to an end, or went on after one: the one notice says how. */
