@@ -209,3 +209,36 @@ def test_a_flood_of_changes_leaves_the_page_quick(double: Double, open_page: Ope
     expect(page.locator("#text-99")).to_be_attached(timeout=20_000)
     # Not the 100 ms that are promised alone on a machine: a bound that a stall of the page would break.
     assert page.evaluate("window.worst") < 1000, time.monotonic() - began
+
+
+@pytest.mark.parametrize("size", [(320, 640), (390, 844), (768, 900), (1024, 768), (1280, 900)])
+def test_the_bar_keeps_one_height(double: Double, open_page: Open, size: tuple[int, int]) -> None:
+    width, height = size
+    page = open_page(double.url, viewport={"width": width, "height": height})
+    bar = page.locator(".bar")
+    label = "Encoder and softmax layer together: cross-entropy"
+    progress = {"label": label, "done": 34_000, "total": 100_000, "elapsed": 1000.0}
+    heights = set()
+    for state, can in [
+        ({"state": "running", "title": "A title that is long: of what it is about, and why " * 2}, "pause"),
+        ({"state": "running", "progress": progress}, "pause"),
+        ({"state": "paused"}, "resume"),
+        ({"state": "died", "detail": "signal 9", "progress": None}, ""),
+        ({"state": "done", "detail": ""}, ""),
+    ]:
+        double.run(**state, can=[can, "stop", "exit"] if can else ["exit"])
+        until(page, "state => document.documentElement.dataset.state === state", state["state"])
+        if state.get("progress"):
+            # What matters most is not cut off: how far it is, and how long it will take.
+            for part in (".share", ".left") if width > 320 else (".share",):
+                assert page.locator(f"#overall {part}").evaluate("""part => {
+                    const own = part.getBoundingClientRect(), around = part.closest(".overall").getBoundingClientRect();
+                    return part.scrollWidth <= part.offsetWidth && own.right <= around.right + 1;
+                }""")
+        box = bar.bounding_box()
+        assert box
+        heights.add(box["height"])
+        assert bar.evaluate(
+            "bar => bar.scrollHeight <= bar.offsetHeight && bar.scrollWidth <= bar.offsetWidth"
+        )
+    assert len(heights) == 1

@@ -117,6 +117,8 @@ def test_u10_everything_by_keyboard(full: Double, open_page: Open) -> None:
     ):
         expect(dialog).to_contain_text(text)
     page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    until(page, "document.activeElement === document.body")
     for _ in range(5):
         page.keyboard.press("n")
     expect(page.get_by_role("heading", name="To play with")).to_be_in_viewport()

@@ -234,7 +234,7 @@ class Renderer:
         said = [words.share(progress.done, progress.total)]
         if progress.done and progress.elapsed > 0:
             rate = progress.done / progress.elapsed
-            said.append(f"{rate:,.3g}/s")
+            said.append(f"{words.figure(rate)}/s")
             said.append(words.duration(progress.elapsed))
             if progress.total and not progress.finished:
                 rest = max(0, progress.total - progress.done) / rate

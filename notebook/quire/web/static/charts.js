@@ -4,7 +4,8 @@ import { address, content, element, on, save } from "./page.js";
 import { Curves } from "./series.js";
 
 const PAUSE = 250; // milliseconds
-const HEIGHT = 210;
+const HEIGHT = 210; // pixels
+const LEGEND = 30; // pixels, which a chart of one curve has for the curve, so that all are as high
 
 const charts = new Map(); // by key
 let loading = null;
@@ -182,9 +183,10 @@ class LiveChart {
     const drawable = this.options.scale === "log" ? [{ filter: "datum.value > 0 && datum.smooth > 0" }] : [];
     const isSmooth = this.options.smoothing > 0;
     const gaps = this.curves.gaps();
+    const height = names.length > 1 ? HEIGHT : HEIGHT + LEGEND;
     return {
       title: typeof title === "string" ? { text: title, anchor: "start" } : { ...title, color: ink },
-      width: "container", height: HEIGHT, padding: 4, background: null,
+      width: "container", height, padding: 4, background: null,
       autosize: { type: "fit-x", contains: "padding" },
       datasets: { points: this.curves.rows(this.options.smoothing), hover: this.at(this.curves.steps()[0]), ...(gaps.length ? { gaps } : {}) },
       params: [{ name: "isHovered", value: false }],
@@ -199,7 +201,7 @@ class LiveChart {
         { data: { name: "hover" }, mark: { type: "point", filled: true, size: 45, clip: true, opacity: { expr: "isHovered ? 1 : 0" } },
           encoding: { x, y: y(isSmooth ? "smooth" : "value"), color } },
         ...(gaps.length ? [{ data: { name: "gaps" }, mark: { type: "point", shape: "cross", size: 60, filled: true, clip: true },
-          encoding: { x, y: { value: HEIGHT - 5 }, color } }] : []),
+          encoding: { x, y: { value: height - 5 }, color } }] : []),
       ],
       resolve: { scale: { y: "shared" } },
       config: { ...config, background: null, axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: muted, tickColor: muted },

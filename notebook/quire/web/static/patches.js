@@ -15,7 +15,7 @@ on("message", (message) => {
     queue = [];
     return void reload();
   }
-  if (message.state) foot(message.state.state);
+  if (message.state) ending(message.state.state);
   for (const patch of message.patches ?? []) if ((patch.page ?? "") === pageKey) queue.push(patch);
   due();
 });
@@ -92,14 +92,18 @@ function empty(there) {
   return { element: inside, isNew: false };
 }
 
-/** How the report was made is known when the run ends. */
-async function foot(state) {
+/** How the run ended, and how the report was made, the server says in words of its own. */
+async function ending(state) {
   if (state === stands) return;
   stands = state;
-  if (["running", "paused"].includes(state)) return;
-  const [old, made] = [document, await fetched()].map((page) => page?.querySelector(".made"));
-  if (!made) return;
-  keeping(old, () => old.replaceWith(made), made);
+  const fresh = await fetched();
+  if (!fresh || state !== stands) return;
+  for (const part of ["#notice", ".made"]) {
+    const [old, made] = [document, fresh].map((page) => page.querySelector(part));
+    if (old.innerHTML === made.innerHTML) continue;
+    if (made.dataset.state) old.dataset.state = made.dataset.state;
+    keeping(old, () => old.replaceChildren(...made.childNodes));
+  }
 }
 
 /** Whether the viewer holds this control: it must not be taken out of their hand. */

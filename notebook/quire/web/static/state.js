@@ -1,6 +1,6 @@
-// How the run stands: the chip, the title, the icon, the overall progress, and the one notice of a failure.
+// How the run stands: the chip, the title, the icon, the overall progress.
 
-import { address, content, duration, element, on } from "./page.js";
+import { address, block, duration, element, on } from "./page.js";
 import { connect } from "./connection.js";
 
 const chip = document.getElementById("state");
@@ -20,11 +20,9 @@ on("connected", () => { isOnline = true; show(); });
 on("offline", () => { isOnline = false; show(); });
 on("message", (message) => {
   if (!message.state) return;
-  const before = state.state;
   state = { ...state, ...message.state };
   received = performance.now();
   if (state.title) title = state.title;
-  if (state.state !== before) ended(state.state);
   show();
 });
 retry.addEventListener("click", connect);
@@ -92,29 +90,10 @@ function figures({ label, done, total, elapsed }, later) {
   return said.map(([name, text], at) => element("span", { className: name }, at < said.length - 1 ? `${text} · ` : text));
 }
 
-/** The run came to an end, or went on after one: the one notice says how. */
-function ended(name) {
-  notice.dataset.state = name;
-  if (!isOver(name) || name === "done") return notice.replaceChildren();
-  const after = state.elapsed ? ` after ${duration(state.elapsed)}` : "";
-  const what = {
-    failed: `The run failed${after}. `,
-    died: `The run died${after}${state.detail ? ` (${state.detail})` : ""}. `,
-    interrupted: `The run was interrupted${after}. `,
-    stopped: `The run was finished early, as asked${after}. `,
-  }[name];
-  const told = element("p", {}, what ?? `The run is ${name}. `);
-  notice.replaceChildren(told);
-  if (name === "failed") told.append(element("a", { href: "#", id: "to-error" }, "Go to the error"), ".");
-  return undefined;
-}
-
+// The notice leads to the error.
 notice.addEventListener("click", (event) => {
-  if (event.target.id !== "to-error") return;
-  event.preventDefault();
-  const error = [...content.querySelectorAll("[data-block=failure]")].at(-1);
+  const error = block(event.target.closest("a")?.hash.slice(1) ?? "");
   if (!error) return;
-  location.hash = `#${error.id}`;
   error.tabIndex = -1;
   error.focus();
 });
