@@ -149,7 +149,7 @@ class Renderer:
             return Markup('<div id="{}" data-block="{}">{}</div>\n').format(node.event.key, kind, told)
 
     def _unshown(self, key: str, error: Exception) -> Markup:
-        """What stands in place of a block that no test foresaw, which must not take the page from all viewers."""
+        """What stands for a block that no test foresaw: it must not take the page from all viewers."""
         _log.error("the block %r could not be shown", key, exc_info=error)
         return Markup('<p class="missing">This part could not be shown ({}).</p>').format(
             type(error).__name__

@@ -100,9 +100,8 @@ async function ending(state) {
   if (!fresh || state !== stands) return;
   for (const part of ["#notice", ".made"]) {
     const [old, made] = [document, fresh].map((page) => page.querySelector(part));
-    if (old.innerHTML === made.innerHTML) continue;
     if (made.dataset.state) old.dataset.state = made.dataset.state;
-    keeping(old, () => old.replaceChildren(...made.childNodes));
+    if (old.innerHTML !== made.innerHTML) keeping(old, () => old.replaceChildren(...made.childNodes));
   }
 }
 
