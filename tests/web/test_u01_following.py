@@ -220,13 +220,14 @@ def test_the_bar_keeps_one_height(double: Double, open_page: Open, size: tuple[i
     label = "Encoder and softmax layer together: cross-entropy"
     progress = {"label": label, "done": 34_000, "total": 100_000, "elapsed": 1000.0}
     heights = set()
-    for state, can in [
+    stages: list[tuple[dict[str, Any], str]] = [
         ({"state": "running", "title": "A title that is long: of what it is about, and why " * 2}, "pause"),
         ({"state": "running", "progress": progress}, "pause"),
         ({"state": "paused"}, "resume"),
         ({"state": "died", "detail": "signal 9", "progress": None}, ""),
         ({"state": "done", "detail": ""}, ""),
-    ]:
+    ]
+    for state, can in stages:
         double.run(**state, can=[can, "stop", "exit"] if can else ["exit"])
         until(page, "state => document.documentElement.dataset.state === state", state["state"])
         if state.get("progress"):
