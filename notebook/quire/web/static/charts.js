@@ -35,7 +35,8 @@ function vega() {
   // The version in the name of this very file is that of the bundle's as well.
   loading ??= new Promise((resolve, reject) => {
     const script = element("script", { src: `${address("assets/vega.js")}${new URL(import.meta.url).search}` });
-    script.addEventListener("load", () => resolve());
+    // The script itself takes most of a frame; what is drawn with it first has the next one.
+    script.addEventListener("load", () => requestAnimationFrame(() => setTimeout(resolve)));
     script.addEventListener("error", () => { loading = null; reject(new Error("the script that draws charts could not be loaded")); });
     document.head.append(script);
   });
