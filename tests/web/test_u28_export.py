@@ -51,7 +51,7 @@ def test_u28_one_file_is_read_offline_and_without_scripts(exported: str, open_pa
     # What a live page would draw or ask is drawn and said.
     expect(page.locator("#chart svg").first).to_be_visible()
     expect(page.locator("#noise")).to_have_text("Noise: 0.5")
-    expect(page.locator("#pad")).to_have_text("Draw: a drawing of 28 by 28")
+    expect(page.locator("#pad")).to_have_text("Draw: nothing drawn")
     expect(page.get_by_text("On a page of its own.")).to_be_visible()
     expect(page.locator("#figure img")).to_have_attribute("src", re.compile("^data:image/png;base64,"))
     expect(page.get_by_role("link", name="data.csv")).to_have_attribute("href", re.compile("^data:text/csv"))

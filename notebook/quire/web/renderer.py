@@ -249,12 +249,16 @@ class Renderer:
 
     @staticmethod
     def control_value(control: Control) -> str:
-        """What a control is set to, in words."""
+        """What a control is set to, in the words of the Markdown report."""
         if control.kind == "sketch":
-            return f"a drawing of {control.settings['width']} by {control.settings['height']}"
+            return "a drawing" if control.value else "nothing drawn"
         if control.kind == "button":
             return f"pressed {words.count(int(str(control.value or 0)), 'time')}"
-        return words.cell(control.value, ".6g") if control.value is not None else "nothing"
+        if control.kind == "upload":
+            return str(control.value).rpartition("/")[2] if control.value else "no file"
+        if control.kind == "checkbox":
+            return "yes" if control.value else "no"
+        return words.cell(control.value, ".6g") or "(empty)"
 
     @staticmethod
     def is_picture(value: Cell) -> bool:
