@@ -221,7 +221,7 @@ def test_the_bar_keeps_one_height(double: Double, open_page: Open, size: tuple[i
     progress = {"label": label, "done": 34_000, "total": 100_000, "elapsed": 1000.0}
     heights = set()
     stages: list[tuple[dict[str, Any], str]] = [
-        ({"state": "running", "title": "A title that is long: of what it is about, and why " * 2}, "pause"),
+        ({"state": "running", "title": "A title that is long: of what it is about"}, "pause"),
         ({"state": "running", "progress": progress}, "pause"),
         ({"state": "paused"}, "resume"),
         ({"state": "died", "detail": "signal 9", "progress": None}, ""),

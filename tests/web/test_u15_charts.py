@@ -100,6 +100,12 @@ def test_u17_logarithmic_and_smoothed(chart: Page) -> None:
     until(chart, "view.scale('y').type === 'log'")
 
 
+def test_the_axis_has_room_for_labels_that_grow(chart: Page, double: Double) -> None:
+    before = chart.evaluate("view.origin()[0]")
+    double.write(Metric(chart="chart", name="loss", step=100, value=3_000_000.0))
+    until(chart, "before => view.origin()[0] > before + 20", before)
+
+
 def test_u18_what_is_not_finite_is_marked_and_told(chart: Page) -> None:
     assert chart.evaluate("view.data('gaps').map(row => [row.series, row.step])") == [["accuracy", 40]]
     expect(chart.locator("#chart figcaption")).to_contain_text(

@@ -188,7 +188,8 @@ class LiveChart {
     return {
       title: typeof title === "string" ? { text: title, anchor: "start" } : { ...title, color: ink },
       width: "container", height, padding: 4, background: null,
-      autosize: { type: "fit-x", contains: "padding" },
+      // Anew at each drawing: the labels of an axis may become wider.
+      autosize: { type: "fit-x", contains: "padding", resize: true },
       datasets: { points: this.curves.rows(this.options.smoothing), hover: this.at(this.curves.steps()[0]), ...(gaps.length ? { gaps } : {}) },
       params: [{ name: "isHovered", value: false }],
       layer: [
