@@ -24,7 +24,6 @@ from playwright.sync_api import Page, sync_playwright
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "demos/mnist.py"
 WIDTH, HEIGHT = 1280, 760
-COLOURS = 128
 PATIENCE = 10 * 60_000  # milliseconds: the kernels are compiled first, and MNIST may have to be fetched
 
 
@@ -85,6 +84,7 @@ def while_it_runs(page: Page) -> None:
 def when_it_is_done(page: Page) -> None:
     """What goes in, what passes through the code, and what comes back."""
     page.locator("#state", has_text="done").wait_for()
+    page.reload()
     page.locator("h2", has_text="Inputs and reconstructions").evaluate("heading => heading.scrollIntoView()")
     page.mouse.move(0, HEIGHT - 1)
     page.wait_for_timeout(500)
@@ -92,10 +92,9 @@ def when_it_is_done(page: Page) -> None:
 
 
 def shoot(page: Page, name: str) -> None:
-    """Writes what is in sight as a PNG of few colours; text and grey pictures need no more."""
-    picture = PIL.Image.open(io.BytesIO(page.screenshot()))
-    reduced = picture.convert("RGB").quantize(COLOURS, dither=PIL.Image.Dither.NONE)
-    reduced.save(HERE / name, optimize=True)
+    """Writes what is in sight as a PNG."""
+    picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.save(HERE / name, optimize=True)
     print(f"{name}: {(HERE / name).stat().st_size / 1000:.0f} kB")
 
 
