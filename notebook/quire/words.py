@@ -21,6 +21,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
+def figure(value: float) -> str:
+    """A number with three figures, and never an exponent: `0.123`, `19.7`, `1,600`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def size(count: int) -> str:
     """A number of bytes: `512 bytes`, `1.4 kB`, `7.7 MB`."""
     if count < 1000:

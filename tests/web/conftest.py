@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
+from tests.live.conftest import serve as serve
 from tests.web.double import Double
 from tests.web.events import everything
 
@@ -29,6 +30,10 @@ _WATCH = """
         for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
 """
+
+PATIENCE = 40.0
+"""Seconds to wait for what should come at once: the machine may be busy."""
+expect.set_options(timeout=1000 * PATIENCE)
 
 Open = Callable[..., Page]
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
@@ -54,7 +59,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | settings))
         contexts.append((context, expect_errors))
         page = context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.add_init_script(_WATCH)
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         if not expect_errors:
@@ -71,7 +76,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
     assert wrong == []
 
 
-def until(page: Page, expression: str, argument: Any = None, *, timeout: float = 8.0) -> None:
+def until(page: Page, expression: str, argument: Any = None, *, timeout: float = PATIENCE) -> None:
     """Waits until an expression of JavaScript holds. Playwright's own way evaluates text in the page, which
     the page's policy forbids.
     """

@@ -1,6 +1,5 @@
 """U1-U5, U14: how the run stands, and the page that grows under its reader."""
 
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,12 @@ from tests.web.conftest import Open, until
 from tests.web.double import Double
 from tests.web.events import failure, heading
 
+# Whether nothing scrolls: a wheel's turn takes several frames.
+_IS_STILL = """new Promise((tell) => {
+    const at = scrollY;
+    setTimeout(() => tell(scrollY === at), 200);
+})"""
+
 
 def texts(double: Double, count: int, first: int = 0) -> None:
     for number in range(first, first + count):
@@ -20,12 +25,12 @@ def texts(double: Double, count: int, first: int = 0) -> None:
 def test_u1_the_chip_tells_the_state(double: Double, open_page: Open) -> None:
     page = open_page(double.url)
     chip = page.get_by_role("status").filter(has_text="running")
-    expect(chip).to_have_attribute("id", "state", timeout=2000)
+    expect(chip).to_have_attribute("id", "state")
     for state, told in [("paused", "paused"), ("running", "running"), ("done", "done")]:
         double.run(state=state)
-        expect(page.locator("#state")).to_have_text(told, timeout=2000)
+        expect(page.locator("#state")).to_have_text(told)
     double.run(state="died", detail="signal 9")
-    expect(page.locator("#state")).to_have_text("died (signal 9)", timeout=2000)
+    expect(page.locator("#state")).to_have_text("died (signal 9)")
 
 
 def test_u1_before_anything_is_heard_it_says_connecting(double: Double, open_page: Open) -> None:
@@ -43,14 +48,14 @@ def test_u2_a_killed_server_is_told_and_found_again(double: Double, open_page: O
     page.evaluate("window.same = true; scrollTo(0, 900)")
     page.wait_for_timeout(100)
     double.stop()
-    expect(page.locator("#state")).to_have_text("offline, retrying", timeout=3000)
+    expect(page.locator("#state")).to_have_text("offline, retrying")
     expect(page.get_by_role("button", name="retry now")).to_be_visible()
     assert page.title().startswith("… ")
     double.start()
     double.write(Text(key="after", markdown="After it."))
     # Not Playwright's own click: it scrolls to find the button, which goes when the page is back.
     page.locator("#retry").evaluate("button => button.click()")
-    expect(page.locator("#state")).to_have_text("running", timeout=5000)
+    expect(page.locator("#state")).to_have_text("running")
     expect(page.locator("#after")).to_be_attached()
     expect(page.locator("#text-29")).to_have_count(1)
     assert page.evaluate("window.same && scrollY") == 900
@@ -60,9 +65,9 @@ def test_u2_it_comes_back_by_itself(double: Double, open_page: Open) -> None:
     page = open_page(double.url, expect_errors=True)
     expect(page.locator("#state")).to_have_text("running")
     double.stop()
-    expect(page.locator("#state")).to_have_text("offline, retrying", timeout=3000)
+    expect(page.locator("#state")).to_have_text("offline, retrying")
     double.start()
-    expect(page.locator("#state")).to_have_text("running", timeout=6000)
+    expect(page.locator("#state")).to_have_text("running")
 
 
 @pytest.mark.parametrize("blocked", [{"events"}, {"events", "stream"}])
@@ -71,9 +76,9 @@ def test_f28_what_blocks_websockets_does_not_block_the_page(
 ) -> None:
     double.blocked = blocked
     page = open_page(double.url, expect_errors=True)
-    expect(page.locator("#state")).to_have_text("running", timeout=5000)
+    expect(page.locator("#state")).to_have_text("running")
     double.write(Text(key="late", markdown="It came."))
-    expect(page.locator("#late")).to_have_text("It came.", timeout=5000)
+    expect(page.locator("#late")).to_have_text("It came.")
 
 
 def test_f29_nine_tabs_are_all_live(double: Double, open_page: Open) -> None:
@@ -98,7 +103,7 @@ def test_u3_title_and_icon_tell_the_state(double: Double, open_page: Open) -> No
     for state, title, icon in stages:
         double.run(**state)
         until(page, "title => document.title === title", title)
-        assert page.locator("#favicon").get_attribute("href", timeout=1000).endswith(f"icon-{icon}.svg")  # type: ignore[union-attr]
+        assert page.locator("#favicon").get_attribute("href").endswith(f"icon-{icon}.svg")  # type: ignore[union-attr]
 
 
 def test_u4_the_end_is_followed_until_the_reader_leaves_it(double: Double, open_page: Open) -> None:
@@ -110,7 +115,8 @@ def test_u4_the_end_is_followed_until_the_reader_leaves_it(double: Double, open_
     expect(page.locator("#text-24")).to_be_in_viewport()
     page.mouse.move(600, 400)
     page.mouse.wheel(0, -1500)
-    page.wait_for_timeout(200)
+    until(page, "document.documentElement.scrollHeight - innerHeight - scrollY > 1000")
+    until(page, _IS_STILL)
     before = page.evaluate("scrollY")
     texts(double, 3, first=25)
     jump = page.get_by_role("button", name="3 new, jump to end")
@@ -189,23 +195,53 @@ def test_u24_a_failure_is_told_once_and_found(double: Double, open_page: Open) -
     assert copied.endswith("ValueError: a <b>bad</b> value\n")
 
 
-def test_a_flood_of_changes_leaves_the_page_quick(double: Double, open_page: Open) -> None:
+def test_a_flood_of_changes_leaves_the_page_live(double: Double, open_page: Open) -> None:
     page = open_page(double.url)
     expect(page.locator("#state")).to_have_text("running")
     page.evaluate("""() => {
-        window.worst = 0; let last = performance.now();
-        const tick = () => {
-            const now = performance.now();
-            worst = Math.max(worst, now - last);
-            last = now;
-            requestAnimationFrame(tick);
-        };
+        window.frames_ = 0;
+        const tick = () => { frames_ += 1; requestAnimationFrame(tick); };
         requestAnimationFrame(tick);
     }""")
-    began = time.monotonic()
     for number in range(1500):
         double.write(Progress(key="bar", label="training", done=number, total=1500, elapsed=1.0))
     texts(double, 100)
-    expect(page.locator("#text-99")).to_be_attached(timeout=20_000)
-    # Not the 100 ms that are promised alone on a machine: a bound that a stall of the page would break.
-    assert page.evaluate("window.worst") < 1000, time.monotonic() - began
+    expect(page.locator("#text-99")).to_be_attached()
+    expect(page.locator("#bar")).to_contain_text("1,499 of 1,500")
+    # How quick its frames are is measured in tests/bench/page.py; here, that it had some meanwhile.
+    assert page.evaluate("frames_") > 1
+
+
+@pytest.mark.parametrize("size", [(320, 640), (390, 844), (768, 900), (1024, 768), (1280, 900)])
+def test_the_bar_keeps_one_height(double: Double, open_page: Open, size: tuple[int, int]) -> None:
+    width, height = size
+    page = open_page(double.url, viewport={"width": width, "height": height})
+    bar = page.locator(".bar")
+    label = "Encoder and softmax layer together: cross-entropy"
+    progress = {"label": label, "done": 34_000, "total": 100_000, "elapsed": 1000.0}
+    heights = set()
+    stages: list[tuple[dict[str, Any], str]] = [
+        ({"state": "running", "title": "A title that is long: of what it is about"}, "pause"),
+        ({"state": "running", "progress": progress}, "pause"),
+        ({"state": "paused"}, "resume"),
+        ({"state": "died", "detail": "signal 9", "progress": None}, ""),
+        ({"state": "done", "detail": ""}, ""),
+    ]
+    for state, can in stages:
+        double.run(**state, can=[can, "stop", "exit"] if can else ["exit"])
+        until(page, "state => document.documentElement.dataset.state === state", state["state"])
+        if state.get("progress"):
+            # What matters most is not cut off: how far it is, and how long it will take.
+            for part in (".share", ".left") if width > 320 else (".share",):
+                assert page.locator(f"#overall {part}").evaluate("""part => {
+                    const right = (e) => e.getBoundingClientRect().right;
+                    const isInside = right(part) <= right(part.closest(".overall")) + 1;
+                    return isInside && part.scrollWidth <= part.offsetWidth;
+                }""")
+        box = bar.bounding_box()
+        assert box
+        heights.add(box["height"])
+        assert bar.evaluate(
+            "bar => bar.scrollHeight <= bar.offsetHeight && bar.scrollWidth <= bar.offsetWidth"
+        )
+    assert len(heights) == 1

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from quire.events import Code, Output, Text
-from tests.web.conftest import SCHEMES, Open, until
+from tests.live.conftest import wait_for
+from tests.web.conftest import PATIENCE, SCHEMES, Open, until
 from tests.web.double import Double
 from tests.web.events import SOURCE, failure, heading
 
@@ -117,6 +118,8 @@ def test_u10_everything_by_keyboard(full: Double, open_page: Open) -> None:
     ):
         expect(dialog).to_contain_text(text)
     page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    until(page, "document.activeElement === document.body")
     for _ in range(5):
         page.keyboard.press("n")
     expect(page.get_by_role("heading", name="To play with")).to_be_in_viewport()
@@ -124,8 +127,7 @@ def test_u10_everything_by_keyboard(full: Double, open_page: Open) -> None:
         page.keyboard.press("p")
     expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
     page.keyboard.press("r")
-    page.wait_for_timeout(100)
-    assert ("run/pause", b"") in full.posted
+    wait_for(lambda: ("run/pause", b"") in full.posted, PATIENCE)
     # Typing is not a command.
     page.get_by_role("textbox", name="Name").fill("")
     page.keyboard.type("lt?")

@@ -29,7 +29,7 @@ def test_u22_what_is_printed_comes_in_and_is_followed(log: Page, double: Double)
     assert log.locator(".line .fg-green").first.inner_text() == "step"
     log.locator(".lines").hover()
     log.mouse.wheel(0, -3000)
-    log.wait_for_timeout(200)
+    expect(log.get_by_label("follow")).not_to_be_checked()
     double.print("INFO newer still\n")
     expect(log.locator("#log .count")).to_have_text("502 lines")
     expect(log.get_by_label("follow")).not_to_be_checked()
@@ -102,7 +102,7 @@ def test_f13_a_million_lines_leave_the_page_live(double: Double, open_page: Open
         )
         double.send({"log": {"at": at, "text": text}})
         at += len(text)
-    expect(page.get_by_text("INFO line 0999999")).to_be_in_viewport(timeout=30_000)
+    expect(page.get_by_text("INFO line 0999999")).to_be_in_viewport()
     expect(page.locator("#log .count")).to_contain_text("earlier ones in the download")
     # The newest are held, and of them only those in sight are elements.
     assert page.locator(".line").count() < 150

@@ -1,13 +1,15 @@
 """U25-U27: the viewer's hand on the run and on its controls."""
 
-import time
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from quire.events import Control, Text
-from tests.web.conftest import Open, until
+from tests.live.conftest import wait_for
+from tests.web.conftest import PATIENCE, Open, until
 from tests.web.double import Double
 
 
@@ -29,38 +31,58 @@ def test_u25_pause_stop_and_exit(full: Double, open_page: Open) -> None:
         bar.get_by_role("button", name=verb).click()
         dialog.get_by_role("button").first.click()
         expect(dialog).to_be_hidden()
-    page.wait_for_timeout(150)
-    assert full.posted == [(f"run/{verb}", b"") for verb in ("pause", "resume", "stop", "exit")]
+    wanted = [(f"run/{verb}", b"") for verb in ("pause", "resume", "stop", "exit")]
+    wait_for(lambda: full.posted == wanted, PATIENCE)
 
 
-def test_u26_a_slider_answers_quickly_and_the_latest_wins(full: Double, open_page: Open) -> None:
+def test_u26_a_slider_answers_at_each_step_and_the_latest_wins(full: Double, open_page: Open) -> None:
     full.reacts = lambda key, value: full.write(
         Text(key="play-text", parent="play-result", markdown=f"n is {value:g}")
     )
     page = open_page(full.url)
     slider = page.get_by_role("slider", name="n", exact=True)
     slider.focus()
-    waits = []
-    for _ in range(5):
-        before = page.locator("#play-text").inner_text()
-        began = time.monotonic()
+    for n in range(3, 8):
         page.keyboard.press("ArrowRight")
-        until(page, "before => document.querySelector('#play-text').innerText !== before", before)
-        waits.append(time.monotonic() - began)
-    expect(page.locator("#play-text")).to_have_text("n is 7")
+        expect(page.locator("#play-text")).to_have_text(f"n is {n}")
     expect(page.locator("#play-n output")).to_have_text("7")
-    # 100 ms are measured in tests/bench; this bound is for a busy machine.
-    assert sorted(waits)[2] < 0.5
     full.posted.clear()
-    full.delay = 0.3
+    full.delay = 3.0
     for _ in range(6):
         page.keyboard.press("ArrowLeft")
+    full.delay = 0.0
     expect(page.locator("#play-text")).to_have_text("n is 1")
-    page.wait_for_timeout(400)
     # The first, and the latest that waited for it: none of those between.
     assert [value for _, value in full.posted] == [6, 1]
     expect(slider).to_be_focused()
     expect(slider).to_have_value("1")
+
+
+def test_u26_an_answer_that_comes_late_does_not_turn_the_slider_back(full: Double, open_page: Open) -> None:
+    event = full.tree.node("play-n").event
+    assert isinstance(event, Control)
+
+    def tell_late(key: str, value: float) -> None:
+        """Tells, a moment after 4 was taken, that it is 3."""
+        if value == 4:
+            late = replace(event, value=3), Text(key="late", markdown="It came.")
+            threading.Timer(0.1, lambda: full.write(*late)).start()
+
+    full.reacts = tell_late
+    page = open_page(full.url)
+    slider = page.get_by_role("slider", name="n", exact=True)
+    slider.focus()
+    page.evaluate("""() => new MutationObserver(() => {
+        const late = document.getElementById("late");
+        if (late) window.shown ??= document.getElementById("play-n-input").value;
+    }).observe(document.getElementById("page"), { childList: true })""")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    until(page, "window.shown === '4'")
+    # In the end it is what the server says, and what another viewer sets.
+    expect(slider).to_have_value("3")
+    full.write(replace(event, value=8))
+    expect(slider).to_have_value("8")
 
 
 def test_every_kind_of_control_sends_its_value(full: Double, open_page: Open, tmp_path: Path) -> None:
@@ -74,19 +96,15 @@ def test_every_kind_of_control_sends_its_value(full: Double, open_page: Open, tm
     (tmp_path / "x.png").write_bytes(b"bytes")
     page.get_by_label("Data").set_input_files(tmp_path / "x.png")
     expect(page.locator("#data output")).to_have_text("x.png")
-    page.wait_for_timeout(200)
-    sent = [post for post in full.posted if post[0] != "controls/pad"]
-    assert sorted(sent, key=str) == sorted(
-        [
-            ("controls/epochs", 5),
-            ("controls/kind", "a"),
-            ("controls/live", False),
-            ("controls/name", "new"),
-            ("controls/go", 1),
-            ("uploads/data", b"bytes"),
-        ],
-        key=str,
-    )
+    wanted = [
+        ("controls/epochs", 5),
+        ("controls/kind", "a"),
+        ("controls/live", False),
+        ("controls/name", "new"),
+        ("controls/go", 1),
+        ("uploads/data", b"bytes"),
+    ]
+    wait_for(lambda: sorted(full.posted, key=str) == sorted(wanted, key=str), PATIENCE)
 
 
 def test_s41_what_is_refused_is_told_at_its_control(full: Double, open_page: Open) -> None:
@@ -122,7 +140,8 @@ def test_another_viewers_choice_arrives(full: Double, open_page: Open) -> None:
 def ink(full: Double) -> float:
     """How much ink the last drawing that was sent has."""
     values = [value for path, value in full.posted if path == "controls/pad"]
-    assert values
+    if not values:
+        return -1.0
     assert len(values[-1]) == 28 * 28
     assert all(0 <= one <= 1 for one in values[-1])
     return float(sum(values[-1]))
@@ -142,12 +161,9 @@ def test_u27_drawing_by_mouse_and_touch(full: Double, open_page: Open, by: str) 
         page.mouse.up()
     else:
         page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
-    page.wait_for_timeout(200)
-    drawn = ink(full)
-    assert drawn > (40 if by == "mouse" else 1)
+    wait_for(lambda: ink(full) > (40 if by == "mouse" else 1), PATIENCE)
     page.locator("#pad").get_by_role("button", name="undo").click()
-    page.wait_for_timeout(150)
-    assert ink(full) == 0
+    wait_for(lambda: ink(full) == 0, PATIENCE)
 
 
 def test_u27_drawing_by_keyboard(full: Double, open_page: Open) -> None:
@@ -157,12 +173,9 @@ def test_u27_drawing_by_keyboard(full: Double, open_page: Open) -> None:
     for _ in range(6):
         page.keyboard.press("ArrowRight")
     page.keyboard.up(" ")
-    page.wait_for_timeout(150)
+    wait_for(lambda: ink(full) > 6, PATIENCE)
     line = ink(full)
-    assert line > 6
     page.keyboard.press("c")
-    page.wait_for_timeout(150)
-    assert ink(full) == 0
+    wait_for(lambda: ink(full) == 0, PATIENCE)
     page.keyboard.press("z")
-    page.wait_for_timeout(150)
-    assert ink(full) == line
+    wait_for(lambda: ink(full) == line, PATIENCE)

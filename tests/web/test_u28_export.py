@@ -51,7 +51,7 @@ def test_u28_one_file_is_read_offline_and_without_scripts(exported: str, open_pa
     # What a live page would draw or ask is drawn and said.
     expect(page.locator("#chart svg").first).to_be_visible()
     expect(page.locator("#noise")).to_have_text("Noise: 0.5")
-    expect(page.locator("#pad")).to_have_text("Draw: a drawing of 28 by 28")
+    expect(page.locator("#pad")).to_have_text("Draw: nothing drawn")
     expect(page.get_by_text("On a page of its own.")).to_be_visible()
     expect(page.locator("#figure img")).to_have_attribute("src", re.compile("^data:image/png;base64,"))
     expect(page.get_by_role("link", name="data.csv")).to_have_attribute("href", re.compile("^data:text/csv"))
@@ -135,14 +135,16 @@ def test_u30_style_and_scripts_are_small() -> None:
     assert sum(len(gzip.compress(data)) for data in whole) <= 150_000
 
 
-def test_u30_the_first_paint_comes_soon(full: Double, open_page: Open) -> None:
-    page = open_page(full.url)
-    page.wait_for_timeout(300)
-    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    # One second is measured alone on a machine; this bound is for a busy one.
-    assert painted < 3000
+def test_u30_nothing_large_stands_before_the_first_paint(full: Double, open_page: Open) -> None:
+    """How soon it comes is measured in tests/bench/page.py."""
+    page = open_page(full.url, viewport={"width": 1280, "height": 300})
+    until(page, "performance.getEntriesByName('first-contentful-paint').length === 1")
+    expect(page.locator("#state")).to_have_text("running")
     # The charts' bundle, which is larger than the rest, is asked for when a chart is near, not before.
-    assert not any("vega.js" in path for path in full.served) or page.locator("#chart").is_visible()
+    assert not any("vega.js" in path for path in full.served)
+    page.locator("#chart").scroll_into_view_if_needed()
+    expect(page.locator("#chart canvas")).to_be_visible()
+    assert any("vega.js" in path for path in full.served)
 
 
 def test_every_asset_is_named_with_the_hash_of_all(double: Double, open_page: Open) -> None:

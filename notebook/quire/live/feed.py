@@ -246,6 +246,7 @@ class Feed:
             "elapsed": self.closed.elapsed if self.closed else time.monotonic() - self._began,
             "progress": progress or None,
             "can": self.can,
+            "pages": self.pages,
         }
 
     @property

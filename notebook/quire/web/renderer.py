@@ -1,5 +1,6 @@
 """Each kind of block as HTML, and pages of them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -41,6 +42,7 @@ from quire.web.formulas import mathml
 from quire.web.highlighting import highlighted, is_python
 from quire.web.view import PageView, page_of
 
+_log = logging.getLogger(__name__)
 _KINDS: Mapping[type[Block], str] = {
     kind: kind.__name__.lower()
     for kind in (
@@ -89,7 +91,10 @@ class Renderer:
     def own(self, node: Node) -> str:
         """What a block that holds others shows itself: the inside of its `data-own`."""
         kind = _KINDS[type(node.event)]
-        return _sound(getattr(self._blocks, f"{kind}_own")(node.event, node))
+        try:
+            return _sound(getattr(self._blocks, f"{kind}_own")(node.event, node))
+        except Exception as error:
+            return self._unshown(node.event.key, error)
 
     def printed(self, printed: Printed, id: str, page: str = "") -> str:  # noqa: A002 - HTML's own word
         """What a block printed.
@@ -137,7 +142,18 @@ class Renderer:
 
     def _block(self, node: Node) -> Markup:
         kind = _KINDS[type(node.event)]
-        return Markup(getattr(self._blocks, kind)(node.event, node))
+        try:
+            return Markup(getattr(self._blocks, kind)(node.event, node))
+        except Exception as error:
+            told = self._unshown(node.event.key, error)
+            return Markup('<div id="{}" data-block="{}">{}</div>\n').format(node.event.key, kind, told)
+
+    def _unshown(self, key: str, error: Exception) -> Markup:
+        """What stands for a block that no test foresaw: it must not take the page from all viewers."""
+        _log.error("the block %r could not be shown", key, exc_info=error)
+        return Markup('<p class="missing">This part could not be shown ({}).</p>').format(
+            type(error).__name__
+        )
 
     def inside(self, node: Node) -> Markup:
         """All that stands inside a block."""
@@ -218,7 +234,7 @@ class Renderer:
         said = [words.share(progress.done, progress.total)]
         if progress.done and progress.elapsed > 0:
             rate = progress.done / progress.elapsed
-            said.append(f"{rate:,.3g}/s")
+            said.append(f"{words.figure(rate)}/s")
             said.append(words.duration(progress.elapsed))
             if progress.total and not progress.finished:
                 rest = max(0, progress.total - progress.done) / rate
@@ -226,13 +242,23 @@ class Renderer:
         return " · ".join(said)
 
     @staticmethod
+    def settings(control: Control) -> Mapping[str, object]:
+        """A control's settings, None for those that it has not."""
+        none = dict.fromkeys(("least", "greatest", "step", "longest", "accept", "height", "width"))
+        return {**none, "options": (), **control.settings}
+
+    @staticmethod
     def control_value(control: Control) -> str:
-        """What a control is set to, in words."""
+        """What a control is set to, in the words of the Markdown report."""
         if control.kind == "sketch":
-            return f"a drawing of {control.settings['width']} by {control.settings['height']}"
+            return "a drawing" if control.value else "nothing drawn"
         if control.kind == "button":
             return f"pressed {words.count(int(str(control.value or 0)), 'time')}"
-        return words.cell(control.value, ".6g") if control.value is not None else "nothing"
+        if control.kind == "upload":
+            return str(control.value).rpartition("/")[2] if control.value else "no file"
+        if control.kind == "checkbox":
+            return "yes" if control.value else "no"
+        return words.cell(control.value, ".6g") or "(empty)"
 
     @staticmethod
     def is_picture(value: Cell) -> bool:

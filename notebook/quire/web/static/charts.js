@@ -4,7 +4,8 @@ import { address, content, element, on, save } from "./page.js";
 import { Curves } from "./series.js";
 
 const PAUSE = 250; // milliseconds
-const HEIGHT = 210;
+const HEIGHT = 210; // pixels
+const LEGEND = 30; // pixels, which a chart of one curve has for the curve, so that all are as high
 
 const charts = new Map(); // by key
 let loading = null;
@@ -23,7 +24,7 @@ function find() {
   for (const plot of content.querySelectorAll("[data-chart]")) {
     const known = charts.get(plot.dataset.chart);
     if (known?.plot === plot) continue;
-    if (known) seen.unobserve(known.plot);
+    if (known) { seen.unobserve(known.plot); known.end(); }
     charts.set(plot.dataset.chart, new LiveChart(plot, known));
     seen.observe(plot);
   }
@@ -34,7 +35,8 @@ function vega() {
   // The version in the name of this very file is that of the bundle's as well.
   loading ??= new Promise((resolve, reject) => {
     const script = element("script", { src: `${address("assets/vega.js")}${new URL(import.meta.url).search}` });
-    script.addEventListener("load", () => resolve());
+    // The script itself takes most of a frame; what is drawn with it first has the next one.
+    script.addEventListener("load", () => requestAnimationFrame(() => setTimeout(resolve)));
     script.addEventListener("error", () => { loading = null; reject(new Error("the script that draws charts could not be loaded")); });
     document.head.append(script);
   });
@@ -45,8 +47,8 @@ class LiveChart {
   constructor(plot, before) {
     this.plot = plot;
     this.key = plot.dataset.chart;
-    this.curves = before?.curves ?? null;
-    this.base = before?.base ?? null;
+    // The block came anew, as after a time without connection: points may have been missed.
+    this.curves = null;
     this.early = []; // points that came before the chart's own data
     this.options = before?.options ?? { scale: null, smoothing: 0 };
     this.view = null;
@@ -130,7 +132,8 @@ class LiveChart {
 
   end() {
     clearTimeout(this.timer);
-    this.forget();
+    this.isSeen = false;
+    if (this.view) this.forget();
   }
 
   async build() {
@@ -165,8 +168,11 @@ class LiveChart {
     const names = this.curves.names;
     const given = encoding.color?.scale ?? { domain: [], range: [] };
     const palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", ink];
+    const isDark = Number(/\d+/.exec(ink)) > 128;
+    this.plot.dataset.ink = isDark ? "light" : "dark";
+    const seenWell = { "#000000": ink, currentColor: ink, ...(isDark ? { "#0072B2": "#3b9fdd" } : {}) };
     const range = names.map((name, at) => given.range?.[given.domain.indexOf(name)] ?? palette[at % palette.length])
-      .map((one) => (one === "#000000" || one === "currentColor" ? ink : one));
+      .map((one) => seenWell[one] ?? one);
     const color = { field: "series", type: "nominal", title: null, sort: names, scale: { domain: names, range },
       legend: names.length > 1 ? { orient: "bottom", symbolType: "stroke" } : null };
     const dash = { ...color,
@@ -178,10 +184,12 @@ class LiveChart {
     const drawable = this.options.scale === "log" ? [{ filter: "datum.value > 0 && datum.smooth > 0" }] : [];
     const isSmooth = this.options.smoothing > 0;
     const gaps = this.curves.gaps();
+    const height = names.length > 1 ? HEIGHT : HEIGHT + LEGEND;
     return {
       title: typeof title === "string" ? { text: title, anchor: "start" } : { ...title, color: ink },
-      width: "container", height: HEIGHT, padding: 4, background: null,
-      autosize: { type: "fit-x", contains: "padding" },
+      width: "container", height, padding: 4, background: null,
+      // Anew at each drawing: the labels of an axis may become wider.
+      autosize: { type: "fit-x", contains: "padding", resize: true },
       datasets: { points: this.curves.rows(this.options.smoothing), hover: this.at(this.curves.steps()[0]), ...(gaps.length ? { gaps } : {}) },
       params: [{ name: "isHovered", value: false }],
       layer: [
@@ -195,7 +203,7 @@ class LiveChart {
         { data: { name: "hover" }, mark: { type: "point", filled: true, size: 45, clip: true, opacity: { expr: "isHovered ? 1 : 0" } },
           encoding: { x, y: y(isSmooth ? "smooth" : "value"), color } },
         ...(gaps.length ? [{ data: { name: "gaps" }, mark: { type: "point", shape: "cross", size: 60, filled: true, clip: true },
-          encoding: { x, y: { value: HEIGHT - 5 }, color } }] : []),
+          encoding: { x, y: { value: height - 5 }, color } }] : []),
       ],
       resolve: { scale: { y: "shared" } },
       config: { ...config, background: null, axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: muted, tickColor: muted },

@@ -102,6 +102,10 @@ function poll(hear, fail) {
   const stop = new AbortController();
   const ask = async () => {
     try {
+      // The first poll may wait for long, if nothing happens; how the run stands is known at once.
+      const answer = await fetch(address("state"), { cache: "no-store", signal: stop.signal });
+      if (!answer.ok) throw new Error(String(answer.status));
+      hear(JSON.stringify({ state: await answer.json() }));
       while (!stop.signal.aborted) {
         const answer = await fetch(query("poll"), { cache: "no-store", signal: stop.signal });
         if (!answer.ok) throw new Error(String(answer.status));

@@ -1,14 +1,25 @@
-// The table of contents: grows with the page, and shows which section is being read.
+// The table of contents: grows with the page, shows which section is being read, and leads to the author's own pages.
 
-import { content, element, on } from "./page.js";
+import { address, content, element, on } from "./page.js";
 
 const FEW = 3;
-const lists = [...document.querySelectorAll(".contents ol")];
+const holders = [...document.querySelectorAll(".contents.wide, .contents.narrow")];
 let isDue = false;
+let offered = ""; // the author's pages, as they were told last
 
 on("changed", (changes) => {
   if (changes.some(({ element: e }) => e.matches?.("[data-block=heading]") || e.querySelector?.("[data-block=heading]"))) build();
   mark();
+});
+on("message", ({ state }) => {
+  const told = JSON.stringify(state?.pages ?? null);
+  if (told === "null" || told === offered) return;
+  offered = told;
+  for (const holder of holders) {
+    holder.querySelector(".pages").replaceChildren(...Object.entries(state.pages).map(([name, title]) =>
+      element("li", {}, element("a", { href: address(`pages/${encodeURIComponent(name)}`).href }, title))));
+  }
+  show();
 });
 addEventListener("scroll", () => {
   if (isDue) return;
@@ -23,7 +34,8 @@ function headings() {
 
 function build() {
   const found = headings();
-  for (const list of lists) {
+  for (const holder of holders) {
+    const list = holder.querySelector("ol");
     list.replaceChildren(...found.map((heading) => {
       const text = heading.cloneNode(true);
       text.querySelectorAll(".permalink, .anchor").forEach((part) => part.remove());
@@ -32,8 +44,13 @@ function build() {
       link.append(...text.childNodes);
       return element("li", { className: `level-${heading.tagName[1]}` }, link);
     }));
-    list.closest(".contents.narrow, .contents.wide").hidden = found.length < FEW;
+    list.hidden = found.length < FEW;
   }
+  show();
+}
+
+function show() {
+  for (const holder of holders) holder.hidden = !holder.querySelector("ol:not([hidden]) > li, ul > li");
 }
 
 function mark() {

@@ -3,7 +3,10 @@
 import { content, on, post } from "./page.js";
 import { pad } from "./sketch.js";
 
+const LATE = 1000; // milliseconds for which what the server says may be older than what the viewer set
+
 const sending = new Map(); // by key: {next} while a request is under way
+const waiting = new Map(); // by key: {timer, told}: what the server said meanwhile
 
 content.addEventListener("input", (event) => {
   const form = event.target.closest("[data-block=control]");
@@ -27,14 +30,34 @@ content.addEventListener("submit", (event) => {
   send(form, Number(button.dataset.pressed));
 });
 on("control", ({ there, made }) => {
-  // A control in the viewer's hand takes what the server says only if nothing newer is on its way.
-  if (sending.has(there.id)) return;
+  // A control in the viewer's hand takes what the server says only when nothing newer can be on its way.
+  const held = waiting.get(there.id);
+  if (held) held.told = made;
+  else take(there, made);
+});
+
+function take(there, made) {
   const [old, fresh] = [there, made].map((form) => form.querySelector("input, select"));
   if (!old || !fresh || old.type === "file") return;
   if (old.type === "checkbox") old.checked = fresh.checked;
   else if (old.type !== "text") old.value = fresh.value;
   label(there);
-});
+}
+
+function hold(key) {
+  clearTimeout(waiting.get(key)?.timer);
+  waiting.set(key, { told: null, ...waiting.get(key), timer: null });
+}
+
+function release(key) {
+  const held = waiting.get(key);
+  held.timer = setTimeout(() => {
+    waiting.delete(key);
+    const there = document.getElementById(key);
+    if (held.told && there) take(there, held.told);
+  }, LATE);
+}
+
 on("changed", prepare);
 prepare();
 
@@ -53,8 +76,9 @@ function label(form) {
 }
 
 async function send(form, value) {
-  const waiting = sending.get(form.id);
-  if (waiting) return void (waiting.next = { value });
+  hold(form.id);
+  const before = sending.get(form.id);
+  if (before) return void (before.next = { value });
   const mine = { next: { value } };
   sending.set(form.id, mine);
   try {
@@ -69,6 +93,7 @@ async function send(form, value) {
     refuse(form.id, error.message);
   } finally {
     sending.delete(form.id);
+    release(form.id);
   }
 }
 

@@ -22,9 +22,12 @@ const actions = {
 document.querySelector(".actions").addEventListener("click", (event) => {
   actions[event.target.closest("[data-do]")?.dataset.do]?.();
 });
-const menu = document.querySelector(".menu");
-document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
-menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
+for (const menu of document.querySelectorAll(".menu")) {
+  // A click beside an open menu closes it, and so does what is chosen from it.
+  document.addEventListener("click", (event) => { if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false; });
+  menu.addEventListener("keydown", (event) => { if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); } });
+}
+const downloads = document.querySelector(".downloads");
 
 bind("?", "this list", help);
 bind("n", "next section", () => section(1));
@@ -34,7 +37,7 @@ bind("G", "to the end, and follow it", jump);
 bind("c", "fold or open all code", foldAll);
 bind("l", "open or close the log", toggleLog);
 bind("t", "colours: auto, light, dark", nextTheme);
-bind("d", "the downloads", () => { menu.open = !menu.open; menu.querySelector("summary").focus(); });
+bind("d", "the downloads", () => { downloads.open = !downloads.open; downloads.querySelector("summary").focus(); });
 bind("r", "pause or resume the run", () => {
   const can = current().can ?? [];
   if (can.includes("resume")) steer("resume");

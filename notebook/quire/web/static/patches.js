@@ -8,12 +8,14 @@ const HELD = 400; // milliseconds for which an emptied part keeps its height
 
 let queue = [];
 let isDue = false;
+let stands = document.documentElement.dataset.state;
 
 on("message", (message) => {
   if (message.reset) {
     queue = [];
     return void reload();
   }
+  if (message.state) ending(message.state.state);
   for (const patch of message.patches ?? []) if ((patch.page ?? "") === pageKey) queue.push(patch);
   due();
 });
@@ -90,6 +92,19 @@ function empty(there) {
   return { element: inside, isNew: false };
 }
 
+/** How the run ended, and how the report was made, the server says in words of its own. */
+async function ending(state) {
+  if (state === stands) return;
+  stands = state;
+  const fresh = await fetched();
+  if (!fresh || state !== stands) return;
+  for (const part of ["#notice", ".made"]) {
+    const [old, made] = [document, fresh].map((page) => page.querySelector(part));
+    if (made.dataset.state) old.dataset.state = made.dataset.state;
+    if (old.innerHTML !== made.innerHTML) keeping(old, () => old.replaceChildren(...made.childNodes));
+  }
+}
+
 /** Whether the viewer holds this control: it must not be taken out of their hand. */
 function isHeld(there) {
   return there.dataset.block === "control" && there.contains(document.activeElement);
@@ -105,7 +120,6 @@ function keeping(element, change, made = element) {
   const folds = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const own = element.tagName === "DETAILS" ? element.open : null;
   const focus = element.contains(document.activeElement) ? document.activeElement.id : "";
-  if (element.dataset.block === "progress" && !element.hidden) made.hidden = false;
   change();
   if (own !== null) made.open = own;
   const now = [...made.querySelectorAll("details")];
@@ -113,16 +127,20 @@ function keeping(element, change, made = element) {
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
 }
 
-/** Fetches the page anew and puts it in place, the reader still seeing what they saw. */
-export async function reload() {
-  let fresh;
+/** The page as the server would give it now, or null where it gives none: the connection says so itself. */
+async function fetched() {
   try {
     const answer = await fetch(location.href.split("#")[0], { cache: "no-store" });
-    if (!answer.ok) return;
-    fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
   } catch {
-    return; // the connection says so itself, and will try again
+    return null;
   }
+}
+
+/** Fetches the page anew and puts it in place, the reader still seeing what they saw. */
+export async function reload() {
+  const fresh = await fetched();
+  if (!fresh) return;
   const seen = [...content.querySelectorAll("[data-block]")].find((b) => b.getBoundingClientRect().bottom > 60);
   const top = seen?.getBoundingClientRect().top ?? 0;
   const at = scrollY;

@@ -1,6 +1,6 @@
 // The points of a chart's curves: a bounded number, the extremes kept, in order of arrival.
 
-const MOST = 4_000;
+const MOST = 2_000; // some three for each pixel of a chart: what more costs is time for each drawing
 
 export class Curves {
   constructor(points) {

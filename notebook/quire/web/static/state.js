@@ -1,6 +1,6 @@
-// How the run stands: the chip, the title, the icon, the overall progress, and the one notice of a failure.
+// How the run stands: the chip, the title, the icon, the overall progress.
 
-import { address, content, duration, element, on } from "./page.js";
+import { address, block, duration, element, on } from "./page.js";
 import { connect } from "./connection.js";
 
 const chip = document.getElementById("state");
@@ -20,11 +20,9 @@ on("connected", () => { isOnline = true; show(); });
 on("offline", () => { isOnline = false; show(); });
 on("message", (message) => {
   if (!message.state) return;
-  const before = state.state;
   state = { ...state, ...message.state };
   received = performance.now();
   if (state.title) title = state.title;
-  if (state.state !== before) ended(state.state);
   show();
 });
 retry.addEventListener("click", connect);
@@ -73,43 +71,29 @@ function showProgress() {
   if (progress.total) { bar.max = progress.total; bar.value = Math.min(progress.done, progress.total); }
   else bar.removeAttribute("value");
   bar.setAttribute("aria-label", progress.label || "Progress of the run");
-  overall.querySelector(".figures").textContent = figures(progress, (performance.now() - received) / 1000);
+  overall.querySelector(".figures").replaceChildren(...figures(progress, (performance.now() - received) / 1000));
 }
 
-/** Percent, how many of all, rate, elapsed time and time left, `later` seconds after the figures came. */
+/** Percent, how many of all, rate, elapsed time and time left, `later` seconds after the figures came, an element each. */
 function figures({ label, done, total, elapsed }, later) {
   const rate = elapsed > 0 ? done / elapsed : 0;
   const now = elapsed + (state.state === "running" ? later : 0);
-  const said = [label, total ? `${Math.floor((100 * done) / total)} %` : "", total ? `${done.toLocaleString("en")}/${total.toLocaleString("en")}` : done.toLocaleString("en")];
-  if (rate) said.push(`${Number(rate.toPrecision(3)).toLocaleString("en")}/s`);
-  said.push(duration(now));
-  if (total && rate && done < total) said.push(`${duration(Math.max(0, total / rate - now))} left`);
-  return said.filter(Boolean).join(" · ");
+  const count = done.toLocaleString("en");
+  const said = Object.entries({
+    label,
+    share: total ? `${Math.floor((100 * done) / total)} %` : "",
+    count: total ? `${count}/${total.toLocaleString("en")}` : count,
+    rate: rate ? `${Number(rate.toPrecision(3)).toLocaleString("en")}/s` : "",
+    elapsed: duration(now),
+    left: total && rate && done < total ? `${duration(Math.max(0, total / rate - now))} left` : "",
+  }).filter(([, text]) => text);
+  return said.map(([name, text], at) => element("span", { className: name }, at < said.length - 1 ? `${text} · ` : text));
 }
 
-/** The run came to an end, or went on after one: the one notice says how. */
-function ended(name) {
-  notice.dataset.state = name;
-  if (!isOver(name) || name === "done") return notice.replaceChildren();
-  const after = state.elapsed ? ` after ${duration(state.elapsed)}` : "";
-  const what = {
-    failed: `The run failed${after}. `,
-    died: `The run died${after}${state.detail ? ` (${state.detail})` : ""}. `,
-    interrupted: `The run was interrupted${after}. `,
-    stopped: `The run was finished early, as asked${after}. `,
-  }[name];
-  const told = element("p", {}, what ?? `The run is ${name}. `);
-  notice.replaceChildren(told);
-  if (name === "failed") told.append(element("a", { href: "#", id: "to-error" }, "Go to the error"), ".");
-  return undefined;
-}
-
+// The notice leads to the error.
 notice.addEventListener("click", (event) => {
-  if (event.target.id !== "to-error") return;
-  event.preventDefault();
-  const error = [...content.querySelectorAll("[data-block=failure]")].at(-1);
+  const error = block(event.target.closest("a")?.hash.slice(1) ?? "");
   if (!error) return;
-  location.hash = `#${error.id}`;
   error.tabIndex = -1;
   error.focus();
 });
