@@ -157,7 +157,9 @@ class Autoencoder(Estimator):
         *below, top = self._required()
         lower = [pair.encoder for pair in below]
         loss = SQUARED_ERROR if below else self._loss()
-        return self._train([top.encoder, top.decoder], loss, self._checked(images), options, lower)
+        return self._train(
+            "pretrain", [top.encoder, top.decoder], loss, self._checked(images), options, lower
+        )
 
     def untie(self) -> None:
         """Gives every decoder weights of its own, as they are now."""
@@ -171,7 +173,7 @@ class Autoencoder(Estimator):
             X: shape (images, *shape) or (images, units).
         """
         pairs = self._fitted()
-        return run([pair.encoder for pair in pairs], self._checked(X))
+        return run([pair.encoder for pair in pairs], self._checked(X), self.n_jobs)
 
     def fit_transform(self, X: npt.ArrayLike, y: object = None) -> Floats:
         """Fits to images and gives their codes, as `fit` and `transform` do."""
@@ -185,7 +187,7 @@ class Autoencoder(Estimator):
         """
         pairs = self._fitted()
         codes = check_images(X, self.code_shape, type(self).__name__)
-        return run([pair.decoder for pair in reversed(pairs)], codes)
+        return run([pair.decoder for pair in reversed(pairs)], codes, self.n_jobs)
 
     def reconstruct(self, images: npt.ArrayLike) -> Floats:
         """The images as their codes give them back: float32 of shape (images, units of an image)."""
@@ -208,7 +210,7 @@ class Autoencoder(Estimator):
         codes = np.concatenate(
             [np.float32(intensity) * np.eye(units, dtype=np.float32), np.zeros((1, units), np.float32)]
         )
-        images = run([pair.decoder for pair in reversed(pairs)], codes)
+        images = run([pair.decoder for pair in reversed(pairs)], codes, self.n_jobs)
         return np.reshape(images[:-1] - images[-1], (units, *self.input_shape))
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:
@@ -230,6 +232,7 @@ class Autoencoder(Estimator):
 
     def _train(
         self,
+        phase: str,
         layers: Sequence[Dense],
         loss: Loss,
         images: Floats,
@@ -239,14 +242,14 @@ class Autoencoder(Estimator):
     ) -> Training:
         """Trains layers to give back what the layers below them make of images."""
         options = options.copy()
-        rows = run(lower, images)
+        rows = run(lower, images, self.n_jobs)
         if (validation := options.get("validation")) is not None:
-            others = run(lower, self._checked(validation))
+            others = run(lower, self._checked(validation), self.n_jobs)
             options["validation"] = (others, others)
         self._trainings += 1
         network = Network(layers, loss, min(options.get("batch", 100), max(1, len(rows))))
         seed = self._begin() + 1_000_003 * self._trainings
-        return Training(network, rows, rows, options, seed=seed, state=state)
+        return Training(network, rows, rows, options, seed=seed, phase=phase, state=state)
 
     def _loss(self) -> Loss:
         if self.loss not in _LOSSES:
@@ -356,7 +359,7 @@ class DenoisingAutoencoder(Autoencoder):
         patience: training stops after so many epochs in which the loss of images that are held out was
             not the least; None goes on to the end, and holds none out.
         validation_fraction: the share of the images that is held out.
-        n_jobs: how many threads BLAS takes; None leaves it to BLAS.
+        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images.
     """
 
@@ -427,7 +430,7 @@ class DenoisingAutoencoder(Autoencoder):
             rows = self._forget(X)
             self._grow_as_set(self.units)
         layers = [self._pairs[0].encoder, self._pairs[0].decoder]
-        training = self._train(layers, self._loss(), rows, self._options(1), state=self._memory)
+        training = self._train("pretrain", layers, self._loss(), rows, self._options(1), state=self._memory)
         training.finish()
         self._memory = training.state
         return self

@@ -41,7 +41,7 @@ class AutoencoderClassifier(Estimator):
         patience: fine-tuning stops after so many epochs in which the loss of images that are held out
             was not the least; None goes on to the end, and holds none out.
         validation_fraction: the share of the images that is held out.
-        n_jobs: how many threads BLAS takes; None leaves it to BLAS.
+        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images; and of the
             autoencoder, unless that has its own.
 
@@ -122,12 +122,12 @@ class AutoencoderClassifier(Estimator):
             TrainingError: the loss is no number any more.
         """
         rows, targets = self._begun(images, labels)
-        return self._train([self.head_], rows, targets, options, self.encoders_)
+        return self._train("train_head", [self.head_], rows, targets, options, self.encoders_)
 
     def fine_tune(self, images: npt.ArrayLike, labels: npt.ArrayLike, **options: Unpack[Options]) -> Training:
         """Trains encoder and softmax layer together; arguments and errors are those of `train_head`."""
         rows, targets = self._begun(images, labels)
-        return self._train([*self.encoders_, self.head_], rows, targets, options)
+        return self._train("fine_tune", [*self.encoders_, self.head_], rows, targets, options)
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike | None) -> Self:
         """Learns from labelled images, from the beginning.
@@ -170,7 +170,7 @@ class AutoencoderClassifier(Estimator):
             self._take(learnt, np.unique(np.asarray(labels if classes is None else classes)))
         rows, targets = self._begun(X, y)
         layers = [*self.encoders_, self.head_]
-        training = self._train(layers, rows, targets, self._options(1), state=self._memory)
+        training = self._train("fine_tune", layers, rows, targets, self._options(1), state=self._memory)
         training.finish()
         self._memory = training.state
         return self
@@ -178,7 +178,7 @@ class AutoencoderClassifier(Estimator):
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
         """The probability of each class: float32 of shape (images, classes), in the order of `classes_`."""
         self._fitted()
-        logits = run([*self.encoders_, self.head_], self._checked(X))
+        logits = run([*self.encoders_, self.head_], self._checked(X), self.n_jobs)
         probabilities = np.empty_like(logits)
         kernels.softmax(logits, probabilities)
         return probabilities
@@ -256,6 +256,7 @@ class AutoencoderClassifier(Estimator):
 
     def _train(
         self,
+        phase: str,
         layers: Sequence[Dense],
         rows: Floats,
         targets: Labels,
@@ -267,11 +268,13 @@ class AutoencoderClassifier(Estimator):
         options = options.copy()
         if (validation := options.get("validation")) is not None:
             images, labels = self._begun(*validation)
-            options["validation"] = (run(lower, images), labels)
+            options["validation"] = (run(lower, images, self.n_jobs), labels)
         self._trainings += 1
         network = Network(layers, CROSS_ENTROPY, min(options.get("batch", 100), max(1, len(rows))))
         seed = (self._seed or 0) + 1_000_003 * self._trainings
-        return Training(network, run(lower, rows), targets, options, seed=seed, state=state)
+        return Training(
+            network, run(lower, rows, self.n_jobs), targets, options, seed=seed, phase=phase, state=state
+        )
 
 
 def confusion_matrix(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> npt.NDArray[np.int64]:

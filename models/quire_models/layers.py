@@ -11,6 +11,7 @@ from quire_models import kernels
 from quire_models.kernels import Floats
 from quire_models.shapes import Shape
 from quire_models.sparsity import KL, Sparsity
+from quire_models.threads import limited
 
 Activation = Literal["relu", "sigmoid", "identity"]
 Corruption = Literal["gaussian", "masking", "salt-and-pepper"]
@@ -135,6 +136,14 @@ class Dense:
     def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
         """Sets out = x W, of shape (images, outputs)."""
         np.matmul(x, self.weights, out=out)
+
+    def infer(self, x: Floats, out: Floats) -> None:
+        """Sets out = the outputs for images, without noise and dropout."""
+        self.product(x, out, self.scratch(len(x)))
+        bias = self.spread_bias(np.empty(self.outputs, np.float32))
+        kernels.activate(out, bias, ACTIVATIONS[self.activation])
+        if self.sparsity is not None:
+            self.sparsity.restrict(out, self.sparse_memory())
 
     def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
         """Sets out = the gradient by W, where delta is that by x W; after `product`."""
@@ -298,7 +307,7 @@ class Deconvolution(Convolution):
             )
 
 
-def run(layers: Sequence[Dense], images: Floats) -> Floats:
+def run(layers: Sequence[Dense], images: Floats, n_jobs: int | None = None) -> Floats:
     """What layers make of images, without noise and dropout: float32 of shape (images, outputs).
 
     All memory is its own, so that it may be asked while another thread trains the layers.
@@ -306,16 +315,13 @@ def run(layers: Sequence[Dense], images: Floats) -> Floats:
     if not layers:
         return images
     out = np.empty((len(images), layers[-1].outputs), np.float32)
-    scratch = [layer.scratch(min(_CHUNK, len(images))) for layer in layers]
-    for start in range(0, len(images), _CHUNK):
-        x = images[start : start + _CHUNK]
-        for layer, memory in zip(layers, scratch, strict=True):
-            last = layer is layers[-1]
-            z = out[start : start + len(x)] if last else np.empty((len(x), layer.outputs), np.float32)
-            layer.product(x, z, memory)
-            bias = layer.spread_bias(np.empty(layer.outputs, np.float32))
-            kernels.activate(z, bias, ACTIVATIONS[layer.activation])
-            if layer.sparsity is not None:
-                layer.sparsity.restrict(z, layer.sparse_memory())
-            x = z
+    with limited(n_jobs):
+        for start in range(0, len(images), _CHUNK):
+            x = images[start : start + _CHUNK]
+            for layer in layers:
+                z = out[start : start + len(x)]
+                if layer is not layers[-1]:
+                    z = np.empty((len(x), layer.outputs), np.float32)
+                layer.infer(x, z)
+                x = z
     return out

@@ -50,7 +50,7 @@ class StackedAutoencoder(Autoencoder):
         patience: training stops after so many epochs in which the loss of images that are held out was
             not the least; None goes on to the end, and holds none out.
         validation_fraction: the share of the images that is held out.
-        n_jobs: how many threads BLAS takes; None leaves it to BLAS.
+        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images.
     """
 
@@ -104,7 +104,7 @@ class StackedAutoencoder(Autoencoder):
     def tune(self, images: npt.ArrayLike, **options: Unpack[Options]) -> Training:
         """Trains all pairs together to give back the images; arguments and errors are those of `pretrain`."""
         self._required()
-        return self._train(self._all(), self._loss(), self._checked(images), options)
+        return self._train("tune", self._all(), self._loss(), self._checked(images), options)
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:
         """Learns from images, from the beginning: every pair for itself, then all together.
@@ -134,7 +134,7 @@ class StackedAutoencoder(Autoencoder):
         else:
             rows = self._forget(X)
             self._build(rows, self._options(1))
-        training = self._train(self._all(), self._loss(), rows, self._options(1), state=self._memory)
+        training = self._train("tune", self._all(), self._loss(), rows, self._options(1), state=self._memory)
         training.finish()
         self._memory = training.state
         return self

@@ -14,7 +14,7 @@ from quire_models.kernels import Floats, Labels
 from quire_models.network import Network, Targets
 from quire_models.optimisers import Adam, Optimiser, State
 from quire_models.schedules import Schedule
-from quire_models.threads import limited
+from quire_models.threads import limited, threads_of
 
 # After so many steps in which a whole layer gave nothing but zeros, it is not going to wake up.
 _SILENT = 100
@@ -34,7 +34,7 @@ class Options(TypedDict, total=False):
             classifier, images and labels.
         patience: after so many epochs in which that loss was not the least, training stops, and the
             weights become those of the least. None goes on to the end, with the last weights.
-        n_jobs: how many threads BLAS takes for a step; None leaves it to BLAS.
+        n_jobs: how many threads BLAS takes for a step; None is 1, -1 as many as there are processors.
     """
 
     epochs: int
@@ -84,6 +84,7 @@ class Training(Iterator[Step]):
             shape (images,), as the loss wants it.
         options: how to train; `validation` holds rows and targets here.
         seed: of the order, the noise and the dropout.
+        phase: the method of a model that began it.
         state: what the optimiser remembers of steps before.
 
     Raises:
@@ -100,6 +101,7 @@ class Training(Iterator[Step]):
         options: Options | None = None,
         *,
         seed: int = 0,
+        phase: str = "",
         state: State | None = None,
     ) -> None:
         if not len(images) or len(images) != len(targets):
@@ -108,7 +110,7 @@ class Training(Iterator[Step]):
             )
         given = options or {}
         self.options = given
-        self.network, self.seed = network, seed
+        self.network, self.seed, self.phase = network, seed, phase
         self.images, self.targets = images, targets
         self.epochs = given.get("epochs", 1)
         self.optimiser: Optimiser = given.get("optimiser") or Adam()
@@ -196,6 +198,7 @@ class Training(Iterator[Step]):
     def _check(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs are counted from 1, not {self.epochs}")
+        threads_of(self.n_jobs)
         if self.average is not None and not 0 < self.average < 1:
             raise ValueError(f"average is a share between 0 and 1, such as 0.999, not {self.average}")
         if self.patience is not None and (self.validation is None or self.patience < 1):

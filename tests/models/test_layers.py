@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from quire_models import (
     BINARY_CROSS_ENTROPY,
@@ -19,6 +20,7 @@ from quire_models import (
     Dense,
     Loss,
     Network,
+    Options,
     TopK,
     Training,
     TrainingError,
@@ -26,7 +28,7 @@ from quire_models import (
 from quire_models.kernels import Floats
 from quire_models.layers import run
 from quire_models.network import Targets
-from quire_models.threads import limited
+from quire_models.threads import limited, threads_of
 from tests.models import naive
 
 rng = np.random.default_rng(0)
@@ -126,9 +128,9 @@ def test_three_steps_are_those_of_a_float64_reference(threads: int) -> None:
     weights = (0.2 * start.standard_normal((units, codes))).astype(np.float32)
     encoder = Dense(weights.copy(), np.zeros(codes, np.float32), noise=0.3, dropout=0.5)
     network = Network([encoder, encoder.transposed()], SQUARED_ERROR, batch)
-    with limited(threads):
-        training = Training(network, images, images, {"batch": batch, "optimiser": Adam(0.01)}, seed=7)
-        found = [step.loss for step in training]
+    options: Options = {"optimiser": Adam(0.01), "n_jobs": threads}
+    training = Training(network, images, images, options, seed=7)
+    found = [step.loss for step in training]
     # The same in float64 and plain words, with the numbers of the twins.
     exact = [weights.astype(float), np.zeros(codes), np.zeros(units)]
     gradients: list[list[Any]] = [[], [], []]
@@ -230,7 +232,7 @@ def test_a_smaller_batch_counts_only_its_own() -> None:
         (lambda: Adam(0), "rate must be above 0"),
         (lambda: SGD(float("nan")), "rate must be above 0"),
         (lambda: Adam(decay=-1), "decay must be from 0 up"),
-        (lambda: limited(0), "n_jobs is a number of threads"),
+        (lambda: threads_of(0), "n_jobs is a number of threads"),
     ],
 )
 def test_wrong_settings(make: Callable[[], object], message: str) -> None:
@@ -301,3 +303,15 @@ def test_images_and_targets_must_match() -> None:
         images, targets = np.zeros((count, 4), np.float32), np.zeros((others, 4), np.float32)
         with pytest.raises(ValueError, match="give a target for each"):
             Training(network, images, targets)
+
+
+def test_the_number_of_threads_is_given_back() -> None:
+    """Also where blocks in several threads overlap."""
+    before = [each["num_threads"] for each in threadpool_info()]
+    first, second = limited(1), limited(1)
+    first.__enter__()
+    second.__enter__()
+    assert {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"} == {1}
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert [each["num_threads"] for each in threadpool_info()] == before
