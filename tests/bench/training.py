@@ -324,7 +324,7 @@ def compare(cells: list[tuple[int, int]], rounds: int, target: float, threads: i
         "",
         f"Geometric mean of the ratios to the best peer: {mean:.2f}; the least: {min(ratios):.2f}. A step is "
         f"10 · batch · {UNITS} · units operations, noise and all else left out; the peak, measured with "
-        f"{threads} threads of fused multiplications and additions, is {peak:.0f} GFLOP/s.",
+        f"{threads} threads, is {peak:.0f} GFLOP/s.",
         "",
         f"Peak memory of each process over all cells: {memory}.",
         "",
