@@ -1,17 +1,20 @@
 """A classifier on the code of an autoencoder."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from quire_models import kernels
-from quire_models.autoencoder import Autoencoder
+from quire_models.autoencoder import Autoencoder, split
 from quire_models.estimator import Estimator, RandomState, seed_of, unfitted
 from quire_models.initialisers import glorot
 from quire_models.kernels import Floats, Labels
-from quire_models.layers import Dense, Network, run
-from quire_models.optimisers import Adam, Optimiser, State
+from quire_models.layers import Dense, run
+from quire_models.network import CROSS_ENTROPY, Network
+from quire_models.optimisers import Optimiser, State
+from quire_models.schedules import Schedule
 from quire_models.shapes import Shape
 from quire_models.stacked import StackedAutoencoder
 from quire_models.training import Options, Training
@@ -32,6 +35,13 @@ class AutoencoderClassifier(Estimator):
         epochs: how many times it goes through them with the encoder learning too.
         batch: how many images make a step.
         optimiser: how to learn; None is `Adam()`.
+        schedule: how the learning rate goes on; see `schedules`.
+        average: how much of a running mean of the weights is kept at each step; the mean is taken in
+            the end.
+        patience: fine-tuning stops after so many epochs in which the loss of images that are held out
+            was not the least; None goes on to the end, and holds none out.
+        validation_fraction: the share of the images that is held out.
+        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images; and of the
             autoencoder, unless that has its own.
 
@@ -59,6 +69,11 @@ class AutoencoderClassifier(Estimator):
         epochs: int = 20,
         batch: int = 100,
         optimiser: Optimiser | None = None,
+        schedule: Schedule | None = None,
+        average: float | None = None,
+        patience: int | None = None,
+        validation_fraction: float = 0.1,
+        n_jobs: int | None = None,
         random_state: RandomState = None,
     ) -> None:
         self.autoencoder = autoencoder
@@ -67,6 +82,11 @@ class AutoencoderClassifier(Estimator):
         self.epochs = epochs
         self.batch = batch
         self.optimiser = optimiser
+        self.schedule = schedule
+        self.average = average
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @property
@@ -102,12 +122,12 @@ class AutoencoderClassifier(Estimator):
             TrainingError: the loss is no number any more.
         """
         rows, targets = self._begun(images, labels)
-        return self._train([self.head_], run(self.encoders_, rows), targets, options)
+        return self._train("train_head", [self.head_], rows, targets, options, self.encoders_)
 
     def fine_tune(self, images: npt.ArrayLike, labels: npt.ArrayLike, **options: Unpack[Options]) -> Training:
         """Trains encoder and softmax layer together; arguments and errors are those of `train_head`."""
         rows, targets = self._begun(images, labels)
-        return self._train([*self.encoders_, self.head_], rows, targets, options)
+        return self._train("fine_tune", [*self.encoders_, self.head_], rows, targets, options)
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike | None) -> Self:
         """Learns from labelled images, from the beginning.
@@ -120,12 +140,17 @@ class AutoencoderClassifier(Estimator):
             ValueError: images or labels cannot be used, or there is one class only.
             TrainingError: the loss is no number any more.
         """
-        rows, labels, learnt = self._taught(X, y, lambda autoencoder, images: autoencoder.fit(images))
-        self._take(learnt, np.unique(labels))
+        rows, labels, taught = self._taught(X, y, lambda autoencoder, images: autoencoder.fit(images))
+        self._take(taught, np.unique(labels))
         if self.head_epochs:
             self.train_head(rows, labels, **self._options(self.head_epochs)).finish()
         if self.epochs:
-            self.fine_tune(rows, labels, **self._options(self.epochs)).finish()
+            options = self._options(self.epochs)
+            if self.patience is not None:
+                learnt, held = split(len(rows), self.validation_fraction, self._seed or 0)
+                options |= {"validation": (rows[held], labels[held]), "patience": self.patience}
+                rows, labels = rows[learnt], labels[learnt]
+            self.fine_tune(rows, labels, **options).finish()
         return self
 
     def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike, classes: npt.ArrayLike | None = None) -> Self:
@@ -145,7 +170,7 @@ class AutoencoderClassifier(Estimator):
             self._take(learnt, np.unique(np.asarray(labels if classes is None else classes)))
         rows, targets = self._begun(X, y)
         layers = [*self.encoders_, self.head_]
-        training = self._train(layers, rows, targets, self._options(1), self._memory)
+        training = self._train("fine_tune", layers, rows, targets, self._options(1), state=self._memory)
         training.finish()
         self._memory = training.state
         return self
@@ -153,7 +178,7 @@ class AutoencoderClassifier(Estimator):
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
         """The probability of each class: float32 of shape (images, classes), in the order of `classes_`."""
         self._fitted()
-        logits = run([*self.encoders_, self.head_], self._checked(X))
+        logits = run([*self.encoders_, self.head_], self._checked(X), self.n_jobs)
         probabilities = np.empty_like(logits)
         kernels.softmax(logits, probabilities)
         return probabilities
@@ -220,26 +245,35 @@ class AutoencoderClassifier(Estimator):
             raise_unfitted(type(self).__name__, "call fit, or train_head on an autoencoder that has learnt")
 
     def _options(self, epochs: int) -> Options:
-        return {"epochs": epochs, "batch": self.batch, "optimiser": self.optimiser}
+        return {
+            "epochs": epochs,
+            "batch": self.batch,
+            "optimiser": self.optimiser,
+            "schedule": self.schedule,
+            "average": self.average,
+            "n_jobs": self.n_jobs,
+        }
 
     def _train(
         self,
-        layers: list[Dense],
-        images: Floats,
+        phase: str,
+        layers: Sequence[Dense],
+        rows: Floats,
         targets: Labels,
         options: Options,
+        lower: Sequence[Dense] = (),
         state: State | None = None,
     ) -> Training:
+        """Trains layers on what the layers below them make of images."""
+        options = options.copy()
+        if (validation := options.get("validation")) is not None:
+            images, labels = self._begun(*validation)
+            options["validation"] = (run(lower, images, self.n_jobs), labels)
         self._trainings += 1
+        network = Network(layers, CROSS_ENTROPY, min(options.get("batch", 100), max(1, len(rows))))
+        seed = (self._seed or 0) + 1_000_003 * self._trainings
         return Training(
-            Network(layers, min(options.get("batch", 100), max(1, len(images)))),
-            kernels.cross_entropy,
-            options.get("optimiser") or Adam(),
-            images,
-            targets,
-            epochs=options.get("epochs", 1),
-            seed=(self._seed or 0) + 1_000_003 * self._trainings,
-            state=state,
+            network, run(lower, rows, self.n_jobs), targets, options, seed=seed, phase=phase, state=state
         )
 
 

@@ -3,12 +3,25 @@
 import dataclasses
 from typing import Any
 
-from quire_models import initialisers, optimisers
+from quire_models import initialisers, optimisers, schedules, shapes, sparsity
 
 # What may stand in a file as the name of a class, with its fields.
 _CLASSES: dict[str, type] = {
     kind.__name__: kind
-    for kind in (optimisers.Adam, optimisers.SGD, initialisers.Distance, initialisers.RandomDistance)
+    for kind in (
+        initialisers.Distance,
+        initialisers.RandomDistance,
+        optimisers.Adam,
+        optimisers.LBFGS,
+        optimisers.SGD,
+        schedules.Cosine,
+        schedules.Exponential,
+        schedules.Linear,
+        shapes.Filters,
+        sparsity.KL,
+        sparsity.L1,
+        sparsity.TopK,
+    )
 }
 
 

@@ -4,7 +4,9 @@
 checked and kept; any folder with IDX files named like MNIST's can be given instead.
 """
 
+import gzip
 import hashlib
+import importlib.util
 import os
 import urllib.error
 import urllib.request
@@ -124,15 +126,23 @@ def cache_folder() -> Path:
 
 
 def _digits() -> Dataset:
-    from sklearn.datasets import load_digits
-
-    pictures, labels = load_digits(return_X_y=True)
+    # Of scikit-learn only the file: to import it takes longer than to learn the digits.
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise DatasetError("the digits come with scikit-learn: pip install 'quire[models]'")
+    path = Path(found.origin).parent / "datasets/data/digits.csv.gz"
+    try:
+        text = gzip.decompress(path.read_bytes()).decode("ascii")
+        table = np.array(text.replace("\n", ",").strip(",").split(","), np.float64).reshape(-1, 65)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot read scikit-learn's digits from {path}: {error}") from error
+    pictures, labels = table[:, :-1], table[:, -1]
     images = (pictures / 16.0).astype(np.float32)
     # The file is ordered by writer: a random split has every writer in both parts.
     order = np.random.default_rng(0).permutation(len(images))
     train, test = order[_DIGITS_TESTED:], order[:_DIGITS_TESTED]
-    labels = labels.astype(np.int64)
-    return Dataset("digits", (8, 8), 10, images[train], labels[train], images[test], labels[test])
+    numbers = labels.astype(np.int64)
+    return Dataset("digits", (8, 8), 10, images[train], numbers[train], images[test], numbers[test])
 
 
 def _from_arrays(name: str, arrays: "dict[str, np.ndarray[Any, np.dtype[np.uint8]]]") -> Dataset:

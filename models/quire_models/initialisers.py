@@ -88,11 +88,25 @@ def he(inputs: Shape, outputs: Shape, generator: np.random.Generator) -> Floats:
     return (deviation * generator.standard_normal((math.prod(inputs), math.prod(outputs)))).astype(np.float32)
 
 
+def orthogonal(inputs: Shape, outputs: Shape, generator: np.random.Generator) -> Floats:
+    """Weights whose shorter side's vectors have length 1 and are at right angles to one another.
+
+    Source: Saxe et al. (2014), "Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks".
+    """
+    shape = (math.prod(inputs), math.prod(outputs))
+    square, triangle = np.linalg.qr(generator.standard_normal((max(shape), min(shape))))
+    # The signs make every such matrix equally probable.
+    found = square * np.sign(np.diag(triangle))
+    return np.ascontiguousarray(found if shape[0] >= shape[1] else found.T, np.float32)
+
+
 INITIALISERS: dict[str, Initialiser] = {
     "distance": Distance(),
+    "distance-signed": RandomDistance(),
     "glorot": glorot,
     "he": he,
-    "random-distance": RandomDistance(),
+    "orthogonal": orthogonal,
 }
 """The initialisers by name, with their defaults."""
 

@@ -1,9 +1,11 @@
 """How every kernel is compiled, in one place."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,3 +22,23 @@ def kernel(function: F) -> F:
     )
     # A compiled function is called like the one it was made from.
     return cast("F", options(function))
+
+
+class _Notice(event.Listener):
+    """Says once that kernels are compiled, which takes seconds; to load one from the cache is not that."""
+
+    is_said = False
+
+    def on_start(self, event: Any) -> None:
+        """Looks whose function it is."""
+        if not self.is_said and event.data["dispatcher"].py_func.__module__.startswith("quire_models."):
+            self.is_said = True
+            logging.getLogger("quire_models").warning(
+                "compiling kernels: it takes a few seconds, the first time only"
+            )
+
+    def on_end(self, event: Any) -> None:
+        """Nothing: the next one is compiled soon."""
+
+
+event.register("numba:compile", _Notice())  # type: ignore[no-untyped-call]  # numba has no types

@@ -18,62 +18,182 @@ Labels = npt.NDArray[np.int64]
 Real = float | np.floating[Any]
 """A number; kernels are given float32 ones, so that they reckon with those."""
 
-_SHARE = np.float32(2.0**-24)
-_TURN = np.float32(2.0 * math.pi)
+IDENTITY, RELU, SIGMOID = 0, 1, 2
+"""Activations, as kernels know them."""
+
+_HALF_TURN = np.float32(math.pi)
+_QUARTER_TURN = np.float32(math.pi / 2)
+_ANGLE = np.float32(math.pi / 2**15)
+_LN_2 = np.float32(math.log(2.0))
+_ROOT_HALF = np.int32(0x3F3504F3)  # the bits of the float32 nearest to sqrt(1/2)
 
 
 @kernel
-def random_bits(seed: int, index: int) -> np.uint32:
-    """32 random bits, number `index` of the stream `seed`: both mixed by the finaliser of MurmurHash3.
+def stream_key(seed: int) -> np.uint64:
+    """The key of the stream `seed`: its bits, mixed.
 
-    Source: A. Appleby, MurmurHash3 (2011), `fmix64`.
+    Source: Steele, Lea and Flood (2014), "Fast Splittable Pseudorandom Number Generators", as
+    SplitMix64.
     """
-    bits = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(index)
-    bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return np.uint32((bits ^ (bits >> np.uint64(33))) >> np.uint64(32))
+    bits = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.uint64(bits ^ (bits >> np.uint64(31)))
 
 
 @kernel
-def uniform(seed: int, index: int) -> Real:
-    """Number `index` of the stream `seed`, uniform in (0, 1]: the ends of 2^24 equal steps."""
-    return (np.float32(random_bits(seed, index) >> np.uint32(8)) + np.float32(1.0)) * _SHARE
+def random_bits(key: np.uint64, index: int) -> np.uint32:
+    """32 random bits, number `index` (below 2^32) of a stream: a hash of 32 bits, which vectorises.
+
+    Half of the key goes in before the first multiplication and half before the second, so that no
+    stream is another one in another order.
+
+    Source of the constants: C. Wellons, "Prospecting for Hash Functions" (2018), and the search that
+    it began.
+    """
+    bits = np.uint32(np.uint32(index) + np.uint32(key & np.uint64(0xFFFFFFFF)))
+    bits = np.uint32(np.uint32(bits ^ (bits >> np.uint32(16))) * np.uint32(0x21F0AAAD))
+    bits = np.uint32(bits + np.uint32(key >> np.uint64(32)))
+    bits = np.uint32(np.uint32(bits ^ (bits >> np.uint32(15))) * np.uint32(0xD35A2D97))
+    return np.uint32(bits ^ (bits >> np.uint32(15)))
 
 
 @kernel
-def add_gaussian_noise(x: Floats, deviation: Real, seed: int, out: Floats) -> None:
-    """Sets out = x + deviation · n, with n independent standard normal numbers.
+def normal_radius(bits: np.uint32) -> Real:
+    """sqrt(-2 ln u) for the number u in (0, 1) that the upper 16 bits say: u = (bits + 1/2) / 2^16.
+
+    The logarithm is that of the mantissa, by the series of 2 artanh, and of the exponent.
+    """
+    odd = np.float32(np.int32(np.uint32(2) * (bits >> np.uint32(16)) + np.uint32(1)))
+    raw = odd.view(np.int32)
+    exponent = np.int32(np.int32(raw - _ROOT_HALF) >> np.int32(23))
+    mantissa = np.int32(raw - np.int32(exponent << np.int32(23))).view(np.float32)
+    z = (mantissa - np.float32(1.0)) / (mantissa + np.float32(1.0))
+    s = z * z
+    series = np.float32(1 / 3) + s * (np.float32(1 / 5) + s * (np.float32(1 / 7) + s * np.float32(1 / 9)))
+    logarithm = np.float32(2.0) * z * (np.float32(1.0) + s * series)
+    logarithm += np.float32(np.int32(exponent - np.int32(17))) * _LN_2
+    return np.float32(math.sqrt(np.float32(-2.0) * logarithm))
+
+
+@kernel
+def sine(x: Real) -> Real:
+    """The sine of a float32 from -π/2 to π/2, by its Taylor series to the eleventh power."""
+    s = x * x
+    series = np.float32(1 / 362880) + s * np.float32(-1 / 39916800)
+    series = np.float32(-1 / 6) + s * (np.float32(1 / 120) + s * (np.float32(-1 / 5040) + s * series))
+    return np.float32(x * (np.float32(1.0) + s * series))
+
+
+@kernel
+def gaussian(rows: Floats, chosen: Labels, deviation: Real, seed: int, out: Floats) -> None:
+    """Sets out[i] = rows[chosen[i]] + deviation · n, with n independent standard normal numbers.
+
+    A hash makes two of them: 16 bits are a radius, 16 an angle; the greatest is 4.85.
 
     Source: Box and Muller (1958), "A Note on the Generation of Random Normal Deviates".
     """
-    source, target = x.ravel(), out.ravel()
-    pairs = source.size // 2
-    for pair in range(pairs):
-        radius = deviation * math.sqrt(np.float32(-2.0) * math.log(uniform(seed, 2 * pair)))
-        angle = _TURN * uniform(seed, 2 * pair + 1)
-        target[2 * pair] = source[2 * pair] + radius * math.cos(angle)
-        target[2 * pair + 1] = source[2 * pair + 1] + radius * math.sin(angle)
-    if source.size % 2:
-        radius = deviation * math.sqrt(np.float32(-2.0) * math.log(uniform(seed, 2 * pairs)))
-        target[-1] = source[-1] + radius * math.cos(_TURN * uniform(seed, 2 * pairs + 1))
+    key = stream_key(seed)
+    half = (rows.shape[1] + 1) // 2
+    for image in range(chosen.size):
+        # Slices and not halves of one array: only so does LLVM see that they are apart.
+        row, noisy, at = rows[chosen[image]], out[image], image * half
+        low, high, out_low, out_high = row[:half], row[half:], noisy[:half], noisy[half:]
+        for unit in range(high.size):
+            bits = random_bits(key, at + unit)
+            radius = deviation * normal_radius(bits)
+            angle = np.float32(np.int32(bits & np.uint32(0xFFFF)) - np.int32(0x8000)) * _ANGLE
+            positive = abs(angle)
+            up = sine(min(positive, _HALF_TURN - positive))
+            out_low[unit] = low[unit] + radius * sine(_QUARTER_TURN - positive)
+            out_high[unit] = high[unit] + radius * (-up if angle < np.float32(0.0) else up)
+        for unit in range(high.size, half):
+            bits = random_bits(key, at + unit)
+            angle = np.float32(np.int32(bits & np.uint32(0xFFFF)) - np.int32(0x8000)) * _ANGLE
+            out_low[unit] = low[unit] + deviation * normal_radius(bits) * sine(_QUARTER_TURN - abs(angle))
 
 
 @kernel
-def add_bias(z: Floats, bias: Floats) -> None:
-    """Sets z = z + bias, in place."""
-    for image in range(z.shape[0]):
-        for unit in range(z.shape[1]):
-            z[image, unit] += bias[unit]
+def threshold(share: Real) -> np.uint32:
+    """The number below which `share` (below 1) of all 32-bit numbers are."""
+    return np.uint32(np.uint64(share * 4294967296.0))
 
 
 @kernel
-def bias_relu(z: Floats, bias: Floats) -> None:
-    """Sets z = max(0, z + bias), in place."""
+def masking(rows: Floats, chosen: Labels, share: Real, seed: int, out: Floats) -> None:
+    """Sets out[i] = rows[chosen[i]], a share of it set to 0.
+
+    Source: Vincent et al. (2010), "Stacked Denoising Autoencoders", section 3.3.
+    """
+    key, limit = stream_key(seed), threshold(share)
+    for image in range(chosen.size):
+        row, noisy, at = rows[chosen[image]], out[image], image * rows.shape[1]
+        for unit in range(rows.shape[1]):
+            noisy[unit] = np.float32(0.0) if random_bits(key, at + unit) < limit else row[unit]
+
+
+@kernel
+def salt_and_pepper(rows: Floats, chosen: Labels, share: Real, seed: int, out: Floats) -> None:
+    """Sets out[i] = rows[chosen[i]], a share of it set to 0 or 1 by the toss of a coin.
+
+    Source: Vincent et al. (2010), "Stacked Denoising Autoencoders", section 3.3.
+    """
+    key, limit = stream_key(seed), threshold(share)
+    for image in range(chosen.size):
+        row, noisy, at = rows[chosen[image]], out[image], image * rows.shape[1]
+        for unit in range(rows.shape[1]):
+            bits = random_bits(key, at + unit)
+            # The last bit is the coin: the first ones have decided already.
+            salt = np.float32(np.int32(bits & np.uint32(1)))
+            noisy[unit] = salt if bits < limit else row[unit]
+
+
+@kernel
+def struck_gradient(delta: Floats, corrupted: Floats, original: Floats) -> None:
+    """Sets delta to 0 where an input was struck, in place, since nothing depends on it."""
+    d, x, y = delta.ravel(), corrupted.ravel(), original.ravel()
+    for i in range(d.size):
+        d[i] = d[i] if x[i] == y[i] else np.float32(0.0)
+
+
+@kernel
+def gather(rows: Floats, chosen: Labels, out: Floats) -> None:
+    """Sets out[i] = rows[chosen[i]]."""
+    for image in range(chosen.size):
+        row, copy = rows[chosen[image]], out[image]
+        for unit in range(row.size):
+            copy[unit] = row[unit]
+
+
+@kernel
+def activate(z: Floats, bias: Floats, activation: int) -> None:
+    """Sets z = activation(z + bias), in place."""
     for image in range(z.shape[0]):
-        for unit in range(z.shape[1]):
-            value = z[image, unit] + bias[unit]
-            # Not max(): a number that is none must stay one, and be noticed.
-            z[image, unit] = np.float32(0.0) if value <= np.float32(0.0) else value
+        row = z[image]
+        if activation == RELU:
+            for unit in range(row.size):
+                value = row[unit] + bias[unit]
+                # Not max(): a number that is none must stay one, and be noticed.
+                row[unit] = np.float32(0.0) if value <= np.float32(0.0) else value
+        elif activation == SIGMOID:
+            for unit in range(row.size):
+                row[unit] = np.float32(1.0) / (np.float32(1.0) + math.exp(-(row[unit] + bias[unit])))
+        else:
+            for unit in range(row.size):
+                row[unit] += bias[unit]
+
+
+@kernel
+def relu_dropout(z: Floats, bias: Floats, rate: Real, seed: int) -> None:
+    """Sets z = dropout(max(0, z + bias)), in place, in one pass over it."""
+    key, limit = stream_key(seed), threshold(rate)
+    scale = np.float32(1.0) / (np.float32(1.0) - rate)
+    for image in range(z.shape[0]):
+        row, at = z[image], image * z.shape[1]
+        for unit in range(row.size):
+            value = row[unit] + bias[unit]
+            value = np.float32(0.0) if value <= np.float32(0.0) else value
+            row[unit] = np.float32(0.0) if random_bits(key, at + unit) < limit else value * scale
 
 
 @kernel
@@ -82,32 +202,67 @@ def dropout(h: Floats, rate: Real, seed: int) -> None:
 
     Source: Srivastava et al. (2014), "Dropout", section 10, the inverted form.
     """
-    flat = h.ravel()
+    key, limit = stream_key(seed), threshold(rate)
     scale = np.float32(1.0) / (np.float32(1.0) - rate)
-    for index in range(flat.size):
-        flat[index] = flat[index] * scale if uniform(seed, index) > rate else np.float32(0.0)
+    for image in range(h.shape[0]):
+        row, at = h[image], image * h.shape[1]
+        for unit in range(row.size):
+            row[unit] = np.float32(0.0) if random_bits(key, at + unit) < limit else row[unit] * scale
 
 
 @kernel
-def relu_gradient(delta: Floats, output: Floats, rate: Real) -> None:
-    """Takes the gradient back through dropout and ReLU, in place.
+def keep_largest(h: Floats, count: int, largest: Floats) -> None:
+    """Sets all but the `count` largest of each image's numbers to 0, in place; of equal ones the first stay.
+
+    `largest` is memory of `count` numbers.
+
+    Source: Makhzani and Frey (2014), "k-Sparse Autoencoders", algorithm 1.
+    """
+    for image in range(h.shape[0]):
+        row = h[image]
+        largest[:] = -np.inf
+        for unit in range(row.size):
+            if row[unit] > largest[count - 1]:
+                place = count - 1
+                while place and largest[place - 1] < row[unit]:
+                    largest[place] = largest[place - 1]
+                    place -= 1
+                largest[place] = row[unit]
+        least, above = largest[count - 1], 0
+        for unit in range(row.size):
+            above += row[unit] > least
+        spare = count - above
+        for unit in range(row.size):
+            if row[unit] == least and spare > 0:
+                spare -= 1
+            elif row[unit] <= least:
+                row[unit] = np.float32(0.0)
+
+
+@kernel
+def activation_gradient(delta: Floats, output: Floats, activation: int, rate: Real, sums: Floats) -> None:
+    """Takes the gradient back through dropout and activation, in place; sums = that of the bias.
 
     A unit that dropout silenced is 0 like one that ReLU silenced, so that no mask is kept.
     """
-    scale = np.float32(1.0) / (np.float32(1.0) - rate)
-    gradient, value = delta.ravel(), output.ravel()
-    for index in range(gradient.size):
-        gradient[index] = gradient[index] * scale if value[index] > np.float32(0.0) else np.float32(0.0)
-
-
-@kernel
-def column_sums(delta: Floats, out: Floats) -> None:
-    """Sets out = the sum of delta over the images: the gradient of a bias."""
-    for unit in range(delta.shape[1]):
-        out[unit] = np.float32(0.0)
+    kept = np.float32(1.0) - rate
+    scale = np.float32(1.0) / kept
+    for unit in range(sums.size):
+        sums[unit] = np.float32(0.0)
     for image in range(delta.shape[0]):
-        for unit in range(delta.shape[1]):
-            out[unit] += delta[image, unit]
+        row, value = delta[image], output[image]
+        if activation == RELU:
+            for unit in range(row.size):
+                row[unit] = row[unit] * scale if value[unit] > np.float32(0.0) else np.float32(0.0)
+                sums[unit] += row[unit]
+        elif activation == SIGMOID:
+            for unit in range(row.size):
+                # What dropout silenced is 0, and so is its slope.
+                row[unit] *= value[unit] * (np.float32(1.0) - value[unit] * kept)
+                sums[unit] += row[unit]
+        else:
+            for unit in range(row.size):
+                sums[unit] += row[unit]
 
 
 @kernel
@@ -119,18 +274,108 @@ def add_transposed(a: Floats, b: Floats) -> None:
 
 
 @kernel
-def squared_error(output: Floats, target: Floats, delta: Floats) -> float:
-    """The mean of (output - target)² over all elements; delta = its gradient by output."""
-    scale = np.float32(2.0) / np.float32(output.size)
-    total = 0.0
+def sum_of_magnitudes(output: Floats, strength: Real, delta: Floats) -> float:
+    """Strength · the mean over images of the sum of |output|; delta += its gradient by output."""
+    scale, total = strength / np.float32(output.shape[0]), 0.0
     for image in range(output.shape[0]):
-        row: Real = np.float32(0.0)
-        for unit in range(output.shape[1]):
-            error = output[image, unit] - target[image, unit]
-            row += error * error
-            delta[image, unit] = scale * error
-        total += float(row)
-    return total / output.size
+        row, slope = output[image], delta[image]
+        size: Real = np.float32(0.0)
+        for unit in range(row.size):
+            size += abs(row[unit])
+            slope[unit] += scale * np.sign(row[unit])
+        total += float(size)
+    return total * float(scale)
+
+
+@kernel
+def divergence(output: Floats, strength: Real, target: Real, delta: Floats, means: Floats) -> float:
+    """Strength · the sum over units of KL(target ‖ mean output); delta += its gradient by output.
+
+    Outputs are from 0 to 1; `means` is memory of a number for each unit.
+
+    Source: A. Ng (2011), "Sparse Autoencoder", lecture notes of CS294A, section 3.
+    """
+    images = np.float32(output.shape[0])
+    for unit in range(means.size):
+        means[unit] = np.float32(0.0)
+    for image in range(output.shape[0]):
+        for unit in range(means.size):
+            means[unit] += output[image, unit]
+    total = 0.0
+    for unit in range(means.size):
+        # Away from 0 and 1, where it is infinite.
+        mean = min(max(means[unit] / images, np.float32(1e-6)), np.float32(1.0 - 1e-6))
+        rest, wanted = np.float32(1.0) - mean, np.float32(1.0) - target
+        total += float(target * math.log(target / mean) + wanted * math.log(wanted / rest))
+        means[unit] = strength * (wanted / rest - target / mean) / images
+    for image in range(output.shape[0]):
+        for unit in range(means.size):
+            delta[image, unit] += means[unit]
+    return total * float(strength)
+
+
+@kernel
+def squared_error(
+    z: Floats, bias: Floats, activation: int, rows: Floats, chosen: Labels, sums: Floats
+) -> float:
+    """The mean over all elements of (activation(z + bias) - target)², where target = rows[chosen].
+
+    z becomes the gradient by itself, sums that by the bias.
+    """
+    scale, total = np.float32(2.0) / np.float32(z.size), 0.0
+    for unit in range(sums.size):
+        sums[unit] = np.float32(0.0)
+    for image in range(z.shape[0]):
+        row, target = z[image], rows[chosen[image]]
+        size: Real = np.float32(0.0)
+        if activation == RELU:
+            for unit in range(row.size):
+                value = row[unit] + bias[unit]
+                error = (np.float32(0.0) if value <= np.float32(0.0) else value) - target[unit]
+                size += error * error
+                row[unit] = np.float32(0.0) if value <= np.float32(0.0) else scale * error
+                sums[unit] += row[unit]
+        elif activation == SIGMOID:
+            for unit in range(row.size):
+                value = np.float32(1.0) / (np.float32(1.0) + math.exp(-(row[unit] + bias[unit])))
+                error = value - target[unit]
+                size += error * error
+                row[unit] = scale * error * value * (np.float32(1.0) - value)
+                sums[unit] += row[unit]
+        else:
+            for unit in range(row.size):
+                error = row[unit] + bias[unit] - target[unit]
+                size += error * error
+                row[unit] = scale * error
+                sums[unit] += row[unit]
+        total += float(size)
+    return total / z.size
+
+
+@kernel
+def binary_cross_entropy(
+    z: Floats, bias: Floats, activation: int, rows: Floats, chosen: Labels, sums: Floats
+) -> float:
+    """The mean over all elements of -t ln p - (1 - t) ln(1 - p), p = sigmoid(z + bias), t = rows[chosen].
+
+    By z, not by p, which may be 0 or 1 in float32; `activation` is SIGMOID. z becomes the gradient by
+    itself, sums that by the bias.
+
+    Source: Vincent et al. (2010), "Stacked Denoising Autoencoders", section 2.2.
+    """
+    scale, total = np.float32(1.0) / np.float32(z.size), 0.0
+    for unit in range(sums.size):
+        sums[unit] = np.float32(0.0)
+    for image in range(z.shape[0]):
+        row, target = z[image], rows[chosen[image]]
+        for unit in range(row.size):
+            value = row[unit] + bias[unit]
+            power = math.exp(-abs(value))
+            total += float(max(value, np.float32(0.0)) - value * target[unit] + math.log1p(power))
+            share = np.float32(1.0) / (np.float32(1.0) + power)
+            row[unit] = scale * ((share if value >= np.float32(0.0) else power * share) - target[unit])
+            sums[unit] += row[unit]
+    return total / z.size
 
 
 @kernel
@@ -149,71 +394,72 @@ def softmax(logits: Floats, out: Floats) -> None:
 
 
 @kernel
-def cross_entropy(logits: Floats, labels: Labels, delta: Floats) -> float:
-    """The mean of -log softmax(logits)[label] over the images; delta = its gradient by logits.
+def cross_entropy(
+    z: Floats, bias: Floats, activation: int, labels: Labels, chosen: Labels, sums: Floats
+) -> float:
+    """The mean over images of -ln softmax(z + bias)[label], where label = labels[chosen].
 
-    Labels are int64 of shape (images,).
+    `activation` is IDENTITY. z becomes the gradient by itself, sums that by the bias.
     """
-    images = logits.shape[0]
-    softmax(logits, delta)
-    loss = 0.0
-    for image in range(images):
-        label = labels[image]
-        highest, total = logits[image, label], 0.0
-        for unit in range(logits.shape[1]):
-            highest = max(highest, logits[image, unit])
-        for unit in range(logits.shape[1]):
-            total += math.exp(logits[image, unit] - highest)
+    images, loss = np.float32(z.shape[0]), 0.0
+    for unit in range(sums.size):
+        sums[unit] = np.float32(0.0)
+    for image in range(z.shape[0]):
+        row, label = z[image], labels[chosen[image]]
+        highest = row[0] + bias[0]
+        for unit in range(row.size):
+            row[unit] += bias[unit]
+            highest = max(highest, row[unit])
+        own, total = row[label], 0.0
+        for unit in range(row.size):
+            row[unit] = math.exp(row[unit] - highest)
+            total += float(row[unit])
         # By the logits: a probability may be too small for a float32, its logarithm is not.
-        loss += math.log(total) + highest - logits[image, label]
-        delta[image, label] -= np.float32(1.0)
-        for unit in range(logits.shape[1]):
-            delta[image, unit] /= np.float32(images)
-    return float(loss / images)
+        loss += math.log(total) + float(highest - own)
+        for unit in range(row.size):
+            row[unit] /= np.float32(total) * images
+        row[label] -= np.float32(1.0) / images
+        for unit in range(row.size):
+            sums[unit] += row[unit]
+    return float(loss / float(images))
 
 
 @kernel
-def gather(rows: Floats, indices: Labels, out: Floats) -> None:
-    """Sets out[i] = rows[indices[i]]."""
-    for index in range(indices.size):
-        for column in range(rows.shape[1]):
-            out[index, column] = rows[indices[index], column]
+def patches(images: Floats, size: int, stride: int, out: Floats) -> None:
+    """Sets each row of out to a square patch of an image, place by place.
 
-
-@kernel
-def adam(
-    weights: Floats,
-    gradient: Floats,
-    mean: Floats,
-    square: Floats,
-    rate: Real,
-    beta1: Real,
-    beta2: Real,
-    epsilon: Real,
-    step: int,
-) -> None:
-    """One step of Adam, in place; `step` counts from 1.
-
-    Source: Kingma and Ba (2015), "Adam: A Method for Stochastic Optimization", algorithm 1: epsilon
-    is added outside of the root of the corrected second moment.
+    `images` has shape (images, height, width, channels), `out` (images · places, size · size ·
+    channels), with the places in the order of rows.
     """
-    one = np.float32(1.0)
-    first = one / (one - np.float32(beta1**step))
-    second = one / (one - np.float32(beta2**step))
-    w, g, m, v = weights.ravel(), gradient.ravel(), mean.ravel(), square.ravel()
-    for i in range(w.size):
-        m[i] = beta1 * m[i] + (one - beta1) * g[i]
-        v[i] = beta2 * v[i] + (one - beta2) * g[i] * g[i]
-        w[i] -= rate * (m[i] * first) / (math.sqrt(v[i] * second) + epsilon)
+    down = (images.shape[1] - size) // stride + 1
+    across = (images.shape[2] - size) // stride + 1
+    channels = images.shape[3]
+    for image in range(images.shape[0]):
+        for y in range(down):
+            for x in range(across):
+                patch = out[(image * down + y) * across + x]
+                for row in range(size):
+                    for column in range(size):
+                        at = (row * size + column) * channels
+                        for channel in range(channels):
+                            patch[at + channel] = images[
+                                image, y * stride + row, x * stride + column, channel
+                            ]
 
 
 @kernel
-def momentum(weights: Floats, gradient: Floats, velocity: Floats, rate: Real, friction: Real) -> None:
-    """One step of gradient descent with momentum, in place: v = friction · v - rate · g; w = w + v.
-
-    Source: Polyak (1964), "Some methods of speeding up the convergence of iteration methods".
-    """
-    w, g, v = weights.ravel(), gradient.ravel(), velocity.ravel()
-    for i in range(w.size):
-        v[i] = friction * v[i] - rate * g[i]
-        w[i] += v[i]
+def add_patches(patches: Floats, size: int, stride: int, out: Floats) -> None:
+    """Sets out = the images that patches sum up to: the adjoint of `patches`, with its shapes."""
+    down = (out.shape[1] - size) // stride + 1
+    across = (out.shape[2] - size) // stride + 1
+    channels = out.shape[3]
+    out[:] = np.float32(0.0)
+    for image in range(out.shape[0]):
+        for y in range(down):
+            for x in range(across):
+                patch = patches[(image * down + y) * across + x]
+                for row in range(size):
+                    for column in range(size):
+                        at = (row * size + column) * channels
+                        for channel in range(channels):
+                            out[image, y * stride + row, x * stride + column, channel] += patch[at + channel]

@@ -1,16 +1,31 @@
-"""Layers, and networks of them."""
+"""Layers: what they learn, and their products with weights."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Literal
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import numpy as np
 
 from quire_models import kernels
 from quire_models.kernels import Floats
+from quire_models.shapes import Shape
+from quire_models.sparsity import KL, Sparsity
+from quire_models.threads import limited
 
-Activation = Literal["relu", "identity"]
+Activation = Literal["relu", "sigmoid", "identity"]
+Corruption = Literal["gaussian", "masking", "salt-and-pepper"]
+
+ACTIVATIONS: dict[str, int] = {
+    "identity": kernels.IDENTITY,
+    "relu": kernels.RELU,
+    "sigmoid": kernels.SIGMOID,
+}
+CORRUPTIONS: dict[str, Callable[..., None]] = {
+    "gaussian": kernels.gaussian,
+    "masking": kernels.masking,
+    "salt-and-pepper": kernels.salt_and_pepper,
+}
 
 # As many images as are taken at once outside of training.
 _CHUNK = 1024
@@ -18,15 +33,20 @@ _CHUNK = 1024
 
 @dataclass(eq=False)
 class Dense:
-    """A fully connected layer: dropout(activation(noise(x) W + b)).
+    """A fully connected layer: dropout(activation(corrupted(x) W + b)).
+
+    `noise` and `dropout` may be changed while the layer is trained.
 
     Attributes:
         weights: W, float32 of shape (inputs, outputs). For a tied layer, a transposed view of the
             other's.
         bias: b, float32 of shape (outputs,).
-        activation: `relu` or `identity`.
-        noise: the standard deviation of the Gaussian noise on the input, in training only.
+        activation: `relu`, `sigmoid` or `identity`.
+        noise: how much the input is corrupted, in training only: the standard deviation of Gaussian
+            noise, or the share of the inputs that is struck.
         dropout: the share of outputs that are set to 0, in training only; from 0 to below 1.
+        corruption: `gaussian`, `masking` (inputs are set to 0) or `salt-and-pepper` (to 0 or 1).
+        sparsity: what makes few outputs answer at once, or None.
         tied_to: the layer whose transposed weights this one uses.
 
     Raises:
@@ -38,21 +58,42 @@ class Dense:
     activation: Activation = "relu"
     noise: float = 0.0
     dropout: float = 0.0
-    tied_to: "Dense | None" = field(default=None, repr=False)
+    corruption: Corruption = field(default="gaussian", kw_only=True)
+    sparsity: Sparsity | None = field(default=None, kw_only=True)
+    tied_to: "Dense | None" = field(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.weights.ndim != 2 or self.bias.shape != self.weights.shape[1:]:
-            raise ValueError(
-                f"weights of shape {self.weights.shape} and a bias of shape {self.bias.shape} do not fit"
-            )
-        if self.noise < 0:
+        self._check_shapes()
+        self.check()
+
+    def check(self) -> None:
+        """Looks at the settings.
+
+        Raises:
+            ValueError: they do not fit.
+        """
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"an activation is 'relu', 'sigmoid' or 'identity', not {self.activation!r}")
+        if self.corruption not in CORRUPTIONS:
+            raise ValueError(f"a corruption is one of {', '.join(CORRUPTIONS)}, not {self.corruption!r}")
+        if isinstance(self.sparsity, KL) and self.activation != "sigmoid":
+            raise ValueError("KL is for codes from 0 to 1: give the layer activation='sigmoid'")
+        self.check_knobs()
+
+    def check_knobs(self) -> None:
+        """Looks at what may be changed in training.
+
+        Raises:
+            ValueError: noise or dropout is out of range.
+        """
+        if not self.noise >= 0:
             raise ValueError(f"noise is a standard deviation, from 0 up, not {self.noise}")
+        if self.corruption != "gaussian" and not self.noise < 1:
+            raise ValueError(f"the noise of {self.corruption} is a share from 0 to below 1, not {self.noise}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is a share from 0 to below 1, not {self.dropout}")
-        if self.activation not in ("relu", "identity"):
-            raise ValueError(f"an activation is 'relu' or 'identity', not {self.activation!r}")
         if self.activation == "identity" and self.dropout:
-            raise ValueError("dropout follows a ReLU: a layer without one has none")
+            raise ValueError("dropout follows a ReLU or a sigmoid: a layer without one has none")
 
     @property
     def inputs(self) -> int:
@@ -64,29 +105,14 @@ class Dense:
         """The number of outputs."""
         return int(self.weights.shape[1])
 
-    def transposed(self, *, noise: float = 0.0) -> "Dense":
-        """The layer back: the transpose of these weights, tied to them, with a bias of 0 and a ReLU."""
-        bias = np.zeros(self.inputs, np.float32)
-        return Dense(self.weights.T, bias, noise=noise, tied_to=self)
+    def transposed(self, *, activation: Activation = "relu") -> "Dense":
+        """The layer back: the transpose of these weights, tied to them, with a bias of 0."""
+        return Dense(self.weights.T, np.zeros(self.inputs, np.float32), activation, tied_to=self)
 
-    def copy(self) -> "Dense":
+    def copy(self) -> Self:
         """A layer like this with weights of its own."""
-        return Dense(
-            np.array(self.weights, order="C"),
-            self.bias.copy(),
-            self.activation,
-            noise=self.noise,
-            dropout=self.dropout,
-        )
-
-    def infer(self, x: Floats) -> Floats:
-        """The outputs for images, without noise and dropout: float32 of shape (images, outputs).
-
-        It allocates what it gives, so that it may be asked while another thread trains the layer.
-        """
-        out: Floats = np.matmul(x, self.weights)
-        (kernels.bias_relu if self.activation == "relu" else kernels.add_bias)(out, self.bias)
-        return out
+        weights = np.array(self.weights, order="C")
+        return replace(self, weights=weights, bias=self.bias.copy(), tied_to=None)
 
     def untie(self) -> None:
         """Gives a tied layer weights of its own, as they are now."""
@@ -94,112 +120,208 @@ class Dense:
             self.weights = np.ascontiguousarray(self.weights)
             self.tied_to = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the outputs are one product of inputs and weights."""
+        return True
+
+    def sparse_memory(self) -> Floats:
+        """Memory that the layer's sparsity needs."""
+        return self.sparsity.memory(self.outputs) if self.sparsity else np.empty(0, np.float32)
+
+    def scratch(self, images: int) -> Floats:
+        """Memory for the products of a batch."""
+        return np.empty((0, 0), np.float32)
+
+    def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
+        """Sets out = x W, of shape (images, outputs)."""
+        np.matmul(x, self.weights, out=out)
+
+    def infer(self, x: Floats, out: Floats) -> None:
+        """Sets out = the outputs for images, without noise and dropout."""
+        self.product(x, out, self.scratch(len(x)))
+        bias = self.spread_bias(np.empty(self.outputs, np.float32))
+        kernels.activate(out, bias, ACTIVATIONS[self.activation])
+        if self.sparsity is not None:
+            self.sparsity.restrict(out, self.sparse_memory())
+
+    def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Sets out = the gradient by W, where delta is that by x W; after `product`."""
+        np.matmul(x.T, delta, out=out)
+
+    def input_gradient(self, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Sets out = the gradient by x, where delta is that by x W; after `weight_gradient`."""
+        np.matmul(delta, self.weights.T, out=out)
+
+    def spread_bias(self, out: Floats) -> Floats:
+        """The bias of each output: float32 of shape (outputs,); `out` may be used for it."""
+        return self.bias
+
+    def gather_bias(self, sums: Floats, out: Floats) -> None:
+        """Sets out = the gradient by b, where sums is that by the bias of each output."""
+        out[:] = sums
+
+    def _check_shapes(self) -> None:
+        if self.weights.ndim != 2 or self.bias.shape != self.weights.shape[1:]:
+            raise ValueError(
+                f"weights of shape {self.weights.shape} and a bias of shape {self.bias.shape} do not fit"
+            )
+
 
 @dataclass(eq=False)
-class Parameter:
-    """Numbers to be learnt, and the gradient of the loss by them."""
+class Convolution(Dense):
+    """A layer of filters that look at square patches of an image, without padding.
 
-    value: Floats
-    gradient: Floats
+    Source of the arithmetic: Dumoulin and Visin (2016), "A guide to convolution arithmetic for deep
+    learning", relationship 6.
 
-
-class Network:
-    """Layers one after the other, with all the memory that a step on a batch needs.
-
-    Args:
-        layers: the layers; each takes as many inputs as the last has outputs. A tied layer must follow
-            the one that it is tied to.
-        batch: the greatest number of images in a batch.
-
-    Raises:
-        ValueError: the layers do not fit together.
+    Attributes:
+        weights: float32 of shape (size · size · channels, filters).
+        bias: float32 of shape (filters,).
+        image: the shape of an image: (height, width, channels).
+        size: the side of a patch.
+        stride: how far one patch is from the next.
     """
 
-    def __init__(self, layers: Sequence[Dense], batch: int) -> None:
-        if batch < 1:
-            raise ValueError(f"a batch holds 1 image or more, not {batch}")
-        for before, after in pairwise(layers):
-            if before.outputs != after.inputs:
-                raise ValueError(
-                    f"a layer of {before.outputs} outputs cannot feed one of {after.inputs} inputs"
-                )
-        self.layers = list(layers)
-        self.batch = batch
-        self._noisy = [np.empty((batch, d.inputs), np.float32) for d in layers]
-        self._inputs: list[Floats] = [np.empty((0, 0), np.float32)] * len(layers)
-        self._outputs = [np.empty((batch, d.outputs), np.float32) for d in layers]
-        self._deltas = [np.empty((batch, d.outputs), np.float32) for d in layers]
-        self._products = [np.empty(d.weights.shape, np.float32) for d in layers]
-        self._weights = {
-            id(d): Parameter(d.weights, self._products[i]) for i, d in enumerate(layers) if not d.tied_to
-        }
-        self._biases = [Parameter(d.bias, np.empty_like(d.bias)) for d in layers]
+    image: Shape = field(default=(1, 1, 1), kw_only=True)
+    size: int = field(default=1, kw_only=True)
+    stride: int = field(default=1, kw_only=True)
 
     @property
-    def parameters(self) -> list[Parameter]:
-        """What is learnt, tied weights once; the gradients are those of the last `backward`."""
-        return [*self._weights.values(), *self._biases]
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return math.prod(self.image)
 
-    def forward(self, images: Floats, seed: int | None = None) -> Floats:
-        """The outputs for a batch; a view that the next call overwrites.
+    @property
+    def places(self) -> Shape:
+        """How many patches there are below one another, and beside."""
+        height, width, _ = self.image
+        return (height - self.size) // self.stride + 1, (width - self.size) // self.stride + 1
 
-        Args:
-            images: float32 of shape (images, inputs), C-contiguous, at most `batch` of them.
-            seed: of the noise and the dropout; None leaves both out, as after training.
-        """
-        count, x = len(images), images
-        for number, layer in enumerate(self.layers):
-            if layer.noise and seed is not None:
-                noisy = self._noisy[number][:count]
-                kernels.add_gaussian_noise(x, np.float32(layer.noise), _stream(seed, 2 * number), noisy)
-                x = noisy
-            out = self._outputs[number][:count]
-            np.matmul(x, layer.weights, out=out)
-            if layer.activation == "relu":
-                kernels.bias_relu(out, layer.bias)
-            else:
-                kernels.add_bias(out, layer.bias)
-            if layer.dropout and seed is not None:
-                kernels.dropout(out, np.float32(layer.dropout), _stream(seed, 2 * number + 1))
-            self._inputs[number], x = x, out
-        return x
+    @property
+    def outputs(self) -> int:
+        """The number of outputs: filters at each place."""
+        return math.prod(self.places) * len(self.bias)
 
-    def output_gradient(self, count: int) -> Floats:
-        """Where a loss writes its gradient by the outputs of a batch of `count` images."""
-        return self._deltas[-1][:count]
+    def transposed(self, *, activation: Activation = "relu") -> "Deconvolution":
+        """The layer back: each output adds its filter to its patch; tied, with a bias of 0."""
+        return Deconvolution(
+            self.weights.T,
+            np.zeros(self.image[2], np.float32),
+            activation,
+            image=self.image,
+            size=self.size,
+            stride=self.stride,
+            tied_to=self,
+        )
 
-    def backward(self, count: int) -> None:
-        """The gradients by all parameters, after `forward` and the loss of a batch of `count` images."""
-        for number in reversed(range(len(self.layers))):
-            layer, delta = self.layers[number], self._deltas[number][:count]
-            if layer.activation == "relu":
-                kernels.relu_gradient(delta, self._outputs[number][:count], np.float32(layer.dropout))
-            kernels.column_sums(delta, self._biases[number].gradient)
-            np.matmul(self._inputs[number].T, delta, out=self._products[number])
-            if number:
-                np.matmul(delta, layer.weights.T, out=self._deltas[number - 1][:count])
-        for number, layer in enumerate(self.layers):
-            if layer.tied_to is not None:
-                kernels.add_transposed(self._weights[id(layer.tied_to)].gradient, self._products[number])
+    @property
+    def is_plain(self) -> bool:
+        """Whether the outputs are one product of inputs and weights."""
+        return False
 
-    def output_of(self, number: int, count: int) -> Floats:
-        """What layer `number` gave for the last batch, of `count` images."""
-        return self._outputs[number][:count]
+    def scratch(self, images: int) -> Floats:
+        """Memory for the patches of a batch."""
+        patch = self.size * self.size * self.image[2]
+        return np.empty((images * math.prod(self.places), patch), np.float32)
+
+    def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
+        """Sets out = x W at each place, of shape (images, outputs)."""
+        rows = scratch[: len(x) * math.prod(self.places)]
+        kernels.patches(x.reshape(-1, *self.image), self.size, self.stride, rows)
+        np.matmul(rows, self.weights, out=out.reshape(len(rows), -1))
+
+    def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Sets out = the gradient by W, where delta is that by x W; after `product`."""
+        rows = scratch[: len(x) * math.prod(self.places)]
+        np.matmul(rows.T, delta.reshape(len(rows), -1), out=out)
+
+    def input_gradient(self, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Sets out = the gradient by x, where delta is that by x W; after `weight_gradient`."""
+        rows = scratch[: len(delta) * math.prod(self.places)]
+        np.matmul(delta.reshape(len(rows), -1), self.weights.T, out=rows)
+        kernels.add_patches(rows, self.size, self.stride, out.reshape(-1, *self.image))
+
+    def spread_bias(self, out: Floats) -> Floats:
+        """The bias of each output: that of its filter."""
+        out.reshape(-1, len(self.bias))[:] = self.bias
+        return out
+
+    def gather_bias(self, sums: Floats, out: Floats) -> None:
+        """Sets out = the gradient by b, where sums is that by the bias of each output."""
+        np.sum(sums.reshape(-1, len(self.bias)), axis=0, out=out)
+
+    def _check_shapes(self) -> None:
+        patch = self.size * self.size * self.image[2]
+        if self.weights.shape != (patch, *self.bias.shape) or self.stride < 1:
+            raise ValueError(
+                f"weights of shape {self.weights.shape} are not ({patch}, {len(self.bias)}), for patches of "
+                f"{self.size}x{self.size}x{self.image[2]}, or the stride {self.stride} is not from 1 up"
+            )
+        if min(self.places) < 1:
+            raise ValueError(f"a patch of side {self.size} does not fit into an image of {self.image}")
 
 
-def run(layers: Sequence[Dense], images: Floats) -> Floats:
-    """What layers make of images, without noise and dropout: float32 of shape (images, outputs)."""
+@dataclass(eq=False)
+class Deconvolution(Convolution):
+    """The adjoint of a convolution: each input adds its filter to its patch of the image.
+
+    Attributes:
+        weights: float32 of shape (filters, size · size · channels).
+        bias: float32 of shape (channels,).
+    """
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs: filters at each place."""
+        return math.prod(self.places) * int(self.weights.shape[0])
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs."""
+        return math.prod(self.image)
+
+    def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
+        """Sets out = the image that filters sum up to, of shape (images, outputs)."""
+        rows = scratch[: len(x) * math.prod(self.places)]
+        np.matmul(x.reshape(len(rows), -1), self.weights, out=rows)
+        kernels.add_patches(rows, self.size, self.stride, out.reshape(-1, *self.image))
+
+    def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Sets out = the gradient by W, where delta is that by the image; after `product`."""
+        rows = scratch[: len(x) * math.prod(self.places)]
+        kernels.patches(delta.reshape(-1, *self.image), self.size, self.stride, rows)
+        np.matmul(x.reshape(len(rows), -1).T, rows, out=out)
+
+    def input_gradient(self, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Sets out = the gradient by x, where delta is that by the image; after `weight_gradient`."""
+        rows = scratch[: len(delta) * math.prod(self.places)]
+        np.matmul(rows, self.weights.T, out=out.reshape(len(rows), -1))
+
+    def _check_shapes(self) -> None:
+        patch = self.size * self.size * self.image[2]
+        if self.weights.ndim != 2 or self.weights.shape[1] != patch or len(self.bias) != self.image[2]:
+            raise ValueError(
+                f"weights of shape {self.weights.shape} are not (filters, {patch}), or {len(self.bias)} "
+                f"biases are not one for each of {self.image[2]} channels"
+            )
+
+
+def run(layers: Sequence[Dense], images: Floats, n_jobs: int | None = None) -> Floats:
+    """What layers make of images, without noise and dropout: float32 of shape (images, outputs).
+
+    All memory is its own, so that it may be asked while another thread trains the layers.
+    """
     if not layers:
         return images
-    parts = []
-    for start in range(0, len(images), _CHUNK):
-        x = images[start : start + _CHUNK]
-        for layer in layers:
-            x = layer.infer(x)
-        parts.append(x)
-    return np.concatenate(parts) if parts else np.empty((0, layers[-1].outputs), np.float32)
-
-
-def _stream(seed: int, number: int) -> int:
-    """The seed of stream `number` of a step, apart from those of all other steps."""
-    return ((seed << 6) + number) & 0x7FFF_FFFF_FFFF_FFFF
+    out = np.empty((len(images), layers[-1].outputs), np.float32)
+    with limited(n_jobs):
+        for start in range(0, len(images), _CHUNK):
+            x = images[start : start + _CHUNK]
+            for layer in layers:
+                z = out[start : start + len(x)]
+                if layer is not layers[-1]:
+                    z = np.empty((len(x), layer.outputs), np.float32)
+                layer.infer(x, z)
+                x = z
+    return out

@@ -1,14 +1,15 @@
 """What changes weights by their gradients."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from quire_models import kernels
+from quire_models import updates
 from quire_models.kernels import Floats
-from quire_models.layers import Parameter
+from quire_models.network import Parameter
 
 
 @dataclass
@@ -25,91 +26,240 @@ class State:
 
 
 class Optimiser(Protocol):
-    """Changes parameters, a step at a time.
-
-    Attributes:
-        rate: the learning rate; it may be changed between two steps.
-    """
-
-    rate: float
+    """Changes parameters, a step at a time."""
 
     def start(self, parameters: Sequence[Parameter]) -> State:
         """What is to be remembered, before the first step."""
 
-    def step(self, parameters: Sequence[Parameter], state: State, evaluate: Callable[[], float]) -> float:
+    def step(
+        self,
+        parameters: Sequence[Parameter],
+        state: State,
+        evaluate: Callable[[], float],
+        factor: float = 1.0,
+    ) -> float:
         """Changes the values of `parameters`, and gives the loss as it was before.
 
         Args:
             parameters: what to change.
             state: what was remembered; it is changed too.
-            evaluate: reckons the loss and all gradients by the values as they are.
+            evaluate: reckons the loss and all gradients by the values as they are; the same for the
+                same values, since noise and dropout are those of the step.
+            factor: what a schedule makes of the learning rate.
         """
 
 
 @dataclass
-class Adam:
-    """Adam, as published: Kingma and Ba (2015), algorithm 1.
+class _Descent:
+    """What optimisers by the gradient of one batch share."""
 
-    Attributes:
-        rate: the learning rate, alpha.
-        beta1: how much of the gradient's running mean is kept at each step.
-        beta2: how much of its square's running mean is kept.
-        epsilon: keeps the step finite; added outside of the root.
-    """
-
-    rate: float = 1e-3
-    beta1: float = field(default=0.9, kw_only=True)
-    beta2: float = field(default=0.999, kw_only=True)
-    epsilon: float = field(default=1e-8, kw_only=True)
+    rate: float
+    _: KW_ONLY
+    decay: float = 0.0
+    l1: float = 0.0
+    max_norm: float | None = None
 
     def __post_init__(self) -> None:
         _positive("rate", self.rate)
+        _check_from_zero(decay=self.decay, l1=self.l1)
+        if self.max_norm is not None:
+            _positive("max_norm", self.max_norm)
 
-    def start(self, parameters: Sequence[Parameter]) -> State:
-        """The running means, all 0."""
-        return State(0, {name: [np.zeros_like(p.value) for p in parameters] for name in ("mean", "square")})
-
-    def step(self, parameters: Sequence[Parameter], state: State, evaluate: Callable[[], float]) -> float:
+    def step(
+        self,
+        parameters: Sequence[Parameter],
+        state: State,
+        evaluate: Callable[[], float],
+        factor: float = 1.0,
+    ) -> float:
         """Changes the values of `parameters` by their gradients, and gives the loss."""
         loss = evaluate()
         state.steps += 1
-        rate, epsilon = np.float32(self.rate), np.float32(self.epsilon)
-        beta1, beta2 = np.float32(self.beta1), np.float32(self.beta2)
-        for p, mean, square in zip(parameters, state.arrays["mean"], state.arrays["square"], strict=True):
-            kernels.adam(p.value, p.gradient, mean, square, rate, beta1, beta2, epsilon, state.steps)
+        rate = np.float32(self.rate * factor)
+        for number, parameter in enumerate(parameters):
+            self._update(number, parameter, state, rate)
+            if parameter.is_bias:
+                continue
+            if self.l1:
+                updates.shrink(parameter.value, rate * np.float32(self.l1))
+            if self.max_norm is not None:
+                lengths = state.arrays["lengths"][number]
+                updates.limit_columns(parameter.value, np.float32(self.max_norm), lengths)
         return loss
+
+    def _start(self, parameters: Sequence[Parameter], *names: str) -> State:
+        arrays = {name: [np.zeros_like(p.value) for p in parameters] for name in names}
+        if self.max_norm is not None:
+            arrays["lengths"] = [np.zeros(p.value.shape[-1], np.float32) for p in parameters]
+        return State(0, arrays)
+
+    def _update(self, number: int, parameter: Parameter, state: State, rate: np.float32) -> None:
+        raise NotImplementedError
 
 
 @dataclass
-class SGD:
-    """Stochastic gradient descent with momentum: Polyak (1964).
+class Adam(_Descent):
+    """Adam, as published, and with decay AdamW.
+
+    Sources: Kingma and Ba (2015), algorithm 1; Loshchilov and Hutter (2019), algorithm 2.
 
     Attributes:
-        rate: the learning rate.
+        rate: the learning rate, alpha; it may be changed between two steps.
+        beta1: how much of the gradient's running mean is kept at each step.
+        beta2: how much of its square's running mean is kept.
+        epsilon: keeps the step finite; added outside of the root.
+        decay: the share of the weights, times the rate, that goes at each step.
+        l1: how strongly weights are drawn to 0 by proximal steps: rate · l1 at each.
+        max_norm: the greatest length of the weights into a unit; None sets no limit.
+    """
+
+    rate: float = 1e-3
+    _: KW_ONLY
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def start(self, parameters: Sequence[Parameter]) -> State:
+        """The running means, all 0."""
+        return self._start(parameters, "mean", "square")
+
+    def _update(self, number: int, parameter: Parameter, state: State, rate: np.float32) -> None:
+        updates.adam(
+            parameter.value,
+            parameter.gradient,
+            state.arrays["mean"][number],
+            state.arrays["square"][number],
+            rate,
+            np.float32(self.beta1),
+            np.float32(self.beta2),
+            np.float32(self.epsilon),
+            np.float32(0.0 if parameter.is_bias else self.decay),
+            state.steps,
+        )
+
+
+@dataclass
+class SGD(_Descent):
+    """Stochastic gradient descent with momentum.
+
+    Sources: Polyak (1964); with `nesterov`, Sutskever et al. (2013).
+
+    Attributes:
+        rate: the learning rate; it may be changed between two steps.
         momentum: how much of the last step is kept; 0 is plain gradient descent.
+        nesterov: whether the gradient is taken where the momentum leads.
+        decay: the share of the weights, times the rate, that goes at each step.
+        l1: how strongly weights are drawn to 0 by proximal steps: rate · l1 at each.
+        max_norm: the greatest length of the weights into a unit; None sets no limit.
     """
 
     rate: float = 0.1
-    momentum: float = field(default=0.9, kw_only=True)
-
-    def __post_init__(self) -> None:
-        _positive("rate", self.rate)
+    _: KW_ONLY
+    momentum: float = 0.9
+    nesterov: bool = False
 
     def start(self, parameters: Sequence[Parameter]) -> State:
         """The velocities, all 0."""
-        return State(0, {"velocity": [np.zeros_like(p.value) for p in parameters]})
+        return self._start(parameters, "velocity")
 
-    def step(self, parameters: Sequence[Parameter], state: State, evaluate: Callable[[], float]) -> float:
-        """Changes the values of `parameters` by their gradients, and gives the loss."""
-        loss = evaluate()
+    def _update(self, number: int, parameter: Parameter, state: State, rate: np.float32) -> None:
+        updates.momentum(
+            parameter.value,
+            parameter.gradient,
+            state.arrays["velocity"][number],
+            rate,
+            np.float32(self.momentum),
+            np.float32(0.0 if parameter.is_bias else self.decay),
+            self.nesterov,
+        )
+
+
+@dataclass
+class LBFGS:
+    """L-BFGS with a search along each direction for the Wolfe conditions, by SciPy's L-BFGS-B.
+
+    Each step is a search of its own on a batch, whose noise and dropout stay as they are meanwhile:
+    give it large batches. With `l1`, weights are differences of two parts from 0 up, which bounds
+    keep there, so that many become 0: the same optimum as OWL-QN's.
+
+    Sources: Liu and Nocedal (1989), "On the limited memory BFGS method"; Byrd et al. (1995), "A Limited
+    Memory Algorithm for Bound Constrained Optimization"; for the search, Moré and Thuente (1994); for
+    L1, Andrew and Gao (2007), "Scalable Training of L1-Regularized Log-Linear Models", section 2.
+
+    Attributes:
+        iterations: how many directions a step takes at most.
+        history: how many of the last of them shape the next one.
+        l1: the strength of the sum of the weights' magnitudes in what is made small.
+    """
+
+    iterations: int = 20
+    _: KW_ONLY
+    history: int = 10
+    l1: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive("iterations", self.iterations)
+        _positive("history", self.history)
+        _check_from_zero(l1=self.l1)
+
+    def start(self, parameters: Sequence[Parameter]) -> State:
+        """Nothing is remembered: the next batch is another problem."""
+        return State()
+
+    def step(
+        self,
+        parameters: Sequence[Parameter],
+        state: State,
+        evaluate: Callable[[], float],
+        factor: float = 1.0,
+    ) -> float:
+        """Searches from the values of `parameters`, and gives the loss before."""
+        from scipy.optimize import minimize
+
+        losses: list[float] = []
+        free = np.concatenate([np.full(p.value.size, p.is_bias or not self.l1) for p in parameters])
+
+        def function(x: npt.NDArray[Any]) -> tuple[float, npt.NDArray[Any]]:
+            values = x[: free.size].copy()
+            values[~free] -= x[free.size :]
+            _spread(values, parameters)
+            losses.append(evaluate())
+            slopes = np.concatenate([p.gradient.ravel() for p in parameters]).astype(float)
+            total = losses[-1] + self.l1 * float(x[: free.size][~free].sum() + x[free.size :].sum())
+            return total, np.concatenate([slopes + self.l1 * ~free, self.l1 - slopes[~free]])
+
+        values = np.concatenate([p.value.ravel() for p in parameters]).astype(float)
+        x = np.concatenate([np.where(free, values, values.clip(min=0)), (-values[~free]).clip(min=0)])
+        bounds = [(None if is_free else 0, None) for is_free in [*free, *free[~free]]]
+        found = minimize(
+            function,
+            x,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds if self.l1 else None,
+            options={"maxiter": self.iterations, "maxcor": self.history, "ftol": 1e-10, "gtol": 1e-9},
+        ).x
+        values = found[: free.size].copy()
+        values[~free] -= found[free.size :]
+        _spread(values, parameters)
         state.steps += 1
-        for parameter, velocity in zip(parameters, state.arrays["velocity"], strict=True):
-            rate, friction = np.float32(self.rate), np.float32(self.momentum)
-            kernels.momentum(parameter.value, parameter.gradient, velocity, rate, friction)
-        return loss
+        return losses[0]
 
 
-def _positive(name: str, value: float) -> float:
+def _spread(values: npt.NDArray[Any], parameters: Sequence[Parameter]) -> None:
+    """Sets the values of parameters to parts of one long row."""
+    at = 0
+    for parameter in parameters:
+        parameter.value.ravel()[:] = values[at : at + parameter.value.size]
+        at += parameter.value.size
+
+
+def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise ValueError(f"{name} must be above 0, not {value}")
-    return value
+
+
+def _check_from_zero(**values: float) -> None:
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be from 0 up, not {value}")

@@ -1,6 +1,7 @@
 """Shapes with geometry: where in the picture each unit of a layer stands."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,6 +9,21 @@ from quire_models.kernels import Floats
 
 Shape = tuple[int, ...]
 """Height and width, and perhaps the number of channels; or a number of units in a row."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A code of filters that look at square patches of an image, in place of a code of so many units.
+
+    Attributes:
+        count: how many filters there are.
+        size: the side of a patch.
+        stride: how far one patch is from the next.
+    """
+
+    count: int
+    size: int = 5
+    stride: int = 2
 
 
 def check_shape(shape: int | Shape) -> Shape:

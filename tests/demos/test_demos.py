@@ -76,3 +76,17 @@ def test_mnist_on_the_real_thing() -> None:
     recorder = run("mnist", dataset="mnist", data=MNIST, epochs=1)
     tuned = float([value for value in recorder.values if value.startswith("0.")][1])
     assert tuned > 0.95
+
+
+def test_initialisation_compares_what_it_says() -> None:
+    recorder = run("initialisation", quick=True)
+    curves = {event.name for event in recorder.events if isinstance(event, Metric)}
+    assert curves == {"distance", "distance-signed", "glorot", "he", "orthogonal"}
+    ranks = {str(row[0]): float(str(row[1])) for row in recorder.tables[0].rows}
+    assert ranks["distance"] < 6 < 15 < ranks["distance-signed"] < ranks["orthogonal"]
+    assert ranks["orthogonal"] > 35.9, "of 36"
+    assert recorder.texts[1].startswith("**What came out:** weights by distance alone begin with")
+    assert len(recorder.figures) == 10
+    for name in curves:
+        losses = [value for _, value in recorder.metric(name)]
+        assert losses[-1] < losses[0]

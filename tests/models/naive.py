@@ -7,64 +7,138 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+WORD, LONG = 2**32 - 1, 2**64 - 1
 
 
-def random_bits(seed: int, index: int) -> int:
-    mask = 2**64 - 1
-    bits = (seed * 0x9E3779B97F4A7C15 + index) & mask
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        bits = ((bits ^ (bits >> 33)) * factor) & mask
-    return (bits ^ (bits >> 33)) >> 32
+def stream_key(seed: int) -> int:
+    bits = seed * 0x9E3779B97F4A7C15 & LONG
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & LONG
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & LONG
+    return bits ^ bits >> 31
 
 
-def uniform(seed: int, index: int) -> float:
-    return ((random_bits(seed, index) >> 8) + 1) / 2**24
+def random_bits(key: int, index: int) -> int:
+    bits = (index + key) & WORD
+    bits = (bits ^ bits >> 16) * 0x21F0AAAD & WORD
+    bits = (bits + (key >> 32)) & WORD
+    bits = (bits ^ bits >> 15) * 0xD35A2D97 & WORD
+    return bits ^ bits >> 15
 
 
-def normal(seed: int, count: int) -> Array:
-    numbers: list[float] = []
-    for pair in range((count + 1) // 2):
-        radius = math.sqrt(-2 * math.log(uniform(seed, 2 * pair)))
-        angle = 2 * math.pi * uniform(seed, 2 * pair + 1)
-        numbers += [radius * math.cos(angle), radius * math.sin(angle)]
-    return np.array(numbers[:count])
+def normal_radius(bits: int) -> float:
+    return math.sqrt(-2 * math.log(((bits >> 16) + 0.5) / 2**16))
 
 
-def add_gaussian_noise(x: Array, deviation: float, seed: int) -> Array:
-    return x + deviation * normal(seed, x.size).reshape(x.shape)
+def sine(x: float) -> float:
+    return math.sin(x)
 
 
-def add_bias(z: Array, bias: Array) -> Array:
-    return z + bias
+def bits_of(seed: int, count: int) -> list[int]:
+    return [random_bits(stream_key(seed), index) for index in range(count)]
 
 
-def bias_relu(z: Array, bias: Array) -> Array:
-    rectified: Array = np.maximum(z + bias, 0)
-    return rectified
+def gaussian(rows: Array, chosen: Array, deviation: float, seed: int) -> Array:
+    units = rows.shape[1]
+    half = (units + 1) // 2
+    out = rows[chosen].astype(float)
+    for image, row in enumerate(out):
+        for unit in range(half):
+            bits = random_bits(stream_key(seed), image * half + unit)
+            angle = ((bits & 0xFFFF) - 2**15) * math.pi / 2**15
+            row[unit] += deviation * normal_radius(bits) * math.cos(angle)
+            if half + unit < units:
+                row[half + unit] += deviation * normal_radius(bits) * math.sin(angle)
+    return out
+
+
+def threshold(share: float) -> int:
+    return int(share * 2**32)
+
+
+def struck(shape: tuple[int, ...], share: float, seed: int) -> Array:
+    count = math.prod(shape)
+    return np.array([bits < threshold(share) for bits in bits_of(seed, count)]).reshape(shape)
+
+
+def gather(rows: Array, chosen: Array) -> Array:
+    return np.take(rows, chosen, axis=0)
+
+
+def masking(rows: Array, chosen: Array, share: float, seed: int) -> Array:
+    x = gather(rows, chosen)
+    return np.where(struck(x.shape, share, seed), 0, x)
+
+
+def salt_and_pepper(rows: Array, chosen: Array, share: float, seed: int) -> Array:
+    x = gather(rows, chosen)
+    coins = np.array([bits & 1 for bits in bits_of(seed, x.size)]).reshape(x.shape)
+    return np.where(struck(x.shape, share, seed), coins, x)
+
+
+def struck_gradient(delta: Array, corrupted: Array, original: Array) -> Array:
+    return np.where(corrupted == original, delta, 0)
+
+
+def activate(z: Array, bias: Array, activation: int) -> Array:
+    value = z + bias
+    results: list[Array] = [value, np.maximum(value, 0), 1 / (1 + np.exp(-value))]
+    return results[activation]
 
 
 def dropout(h: Array, rate: float, seed: int) -> Array:
-    kept = np.array([uniform(seed, i) > rate for i in range(h.size)]).reshape(h.shape)
-    dropped: Array = h * kept / (1 - rate)
-    return dropped
+    return np.where(struck(h.shape, rate, seed), 0, h / (1 - rate))
 
 
-def relu_gradient(delta: Array, output: Array, rate: float) -> Array:
-    gradient: Array = delta * (output > 0) / (1 - rate)
-    return gradient
+def relu_dropout(z: Array, bias: Array, rate: float, seed: int) -> Array:
+    return dropout(activate(z, bias, 1), rate, seed)
 
 
-def column_sums(delta: Array) -> Array:
-    total: Array = delta.sum(axis=0)
-    return total
+def keep_largest(h: Array, count: int) -> Array:
+    kept = np.zeros_like(h)
+    for row, source in zip(kept, h, strict=True):
+        best = sorted(range(len(source)), key=lambda unit: (-source[unit], unit))[:count]
+        row[best] = source[best]
+    return kept
+
+
+def activation_gradient(delta: Array, output: Array, activation: int, rate: float) -> tuple[Array, Array]:
+    before = output * (1 - rate)
+    slopes: list[Array] = [
+        np.ones_like(output),
+        (output > 0) / (1 - rate),
+        before * (1 - before) / (1 - rate),
+    ]
+    gradient = delta * slopes[activation]
+    return gradient, gradient.sum(axis=0)
 
 
 def add_transposed(a: Array, b: Array) -> Array:
     return a + b.T
 
 
-def squared_error(output: Array, target: Array) -> tuple[float, Array]:
-    return float(((output - target) ** 2).mean()), 2 * (output - target) / output.size
+def sum_of_magnitudes(output: Array, strength: float) -> tuple[float, Array]:
+    return strength * float(np.abs(output).sum(axis=1).mean()), strength * np.sign(output) / len(output)
+
+
+def divergence(output: Array, strength: float, target: float) -> tuple[float, Array]:
+    mean = output.mean(axis=0)
+    terms = target * np.log(target / mean) + (1 - target) * np.log((1 - target) / (1 - mean))
+    slopes = strength * ((1 - target) / (1 - mean) - target / mean) / len(output)
+    return strength * float(terms.sum()), np.broadcast_to(slopes, output.shape)
+
+
+def squared_error(z: Array, bias: Array, activation: int, target: Array) -> tuple[float, Array, Array]:
+    output = activate(z, bias, activation)
+    delta = 2 * (output - target) / output.size
+    gradient, sums = activation_gradient(delta, output, activation, 0)
+    return float(((output - target) ** 2).mean()), gradient, sums
+
+
+def binary_cross_entropy(z: Array, bias: Array, target: Array) -> tuple[float, Array, Array]:
+    value = z + bias
+    p = 1 / (1 + np.exp(-value))
+    loss = float((np.logaddexp(0, value) - target * value).mean())
+    return loss, (p - target) / p.size, ((p - target) / p.size).sum(axis=0)
 
 
 def softmax(logits: Array) -> Array:
@@ -73,32 +147,80 @@ def softmax(logits: Array) -> Array:
     return shares
 
 
-def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
+def cross_entropy(z: Array, bias: Array, labels: Array) -> tuple[float, Array, Array]:
+    logits = z + bias
     shifted = logits - logits.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
-    return float(-logs[rows, labels].mean()), (softmax(logits) - np.eye(logits.shape[1])[labels]) / len(
-        labels
-    )
+    delta = (softmax(logits) - np.eye(logits.shape[1])[labels]) / len(labels)
+    return float(-logs[rows, labels].mean()), delta, delta.sum(axis=0)
 
 
-def gather(rows: Array, indices: Array) -> Array:
-    return np.take(rows, indices, axis=0)
+def patches(images: Array, size: int, stride: int) -> Array:
+    count, height, width, _ = images.shape
+    found = [
+        images[image, y : y + size, x : x + size].ravel()
+        for image in range(count)
+        for y in range(0, height - size + 1, stride)
+        for x in range(0, width - size + 1, stride)
+    ]
+    return np.array(found)
 
 
-def adam(w: Array, gradients: list[Array], rate: float, beta1: float, beta2: float, epsilon: float) -> Array:
-    """Algorithm 1 of Kingma and Ba (2015), over some steps."""
+def add_patches(patches: Array, size: int, stride: int, shape: tuple[int, ...]) -> Array:
+    out = np.zeros(shape)
+    number = iter(patches)
+    for image in range(shape[0]):
+        for y in range(0, shape[1] - size + 1, stride):
+            for x in range(0, shape[2] - size + 1, stride):
+                out[image, y : y + size, x : x + size] += next(number).reshape(size, size, -1)
+    return out
+
+
+def adam(
+    w: Array,
+    gradients: list[Array],
+    rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    decay: float = 0,
+) -> Array:
+    """Algorithm 1 of Kingma and Ba (2015), over some steps; the decay of Loshchilov and Hutter (2019)."""
     m = v = np.zeros_like(w)
     for t, g in enumerate(gradients, 1):
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
-        w = w - rate * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + epsilon)
+        w = w - rate * decay * w - rate * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + epsilon)
     return w
 
 
-def momentum(w: Array, gradients: list[Array], rate: float, friction: float) -> Array:
+def momentum(
+    w: Array,
+    gradients: list[Array],
+    rate: float,
+    friction: float,
+    decay: float = 0,
+    *,
+    nesterov: bool = False,
+) -> Array:
     v = np.zeros_like(w)
     for g in gradients:
         v = friction * v - rate * g
-        w = w + v
+        w = (1 - rate * decay) * w + (friction * v - rate * g if nesterov else v)
     return w
+
+
+def shrink(w: Array, amount: float) -> Array:
+    shrunk: Array = np.sign(w) * np.maximum(np.abs(w) - amount, 0)
+    return shrunk
+
+
+def limit_columns(w: Array, limit: float) -> Array:
+    lengths = np.sqrt((w**2).sum(axis=0))
+    limited: Array = w * np.where(lengths > limit, limit / lengths, 1)
+    return limited
+
+
+def average(running: Array, w: Array, share: float) -> Array:
+    return running + share * (w - running)

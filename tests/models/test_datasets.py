@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import http.server
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from quire_models import Dataset, DatasetError, datasets, idx
 
@@ -45,6 +48,18 @@ def test_digits(digits: Dataset) -> None:
     assert set(digits.test_labels) == set(range(10))
     again = datasets.load()
     assert np.array_equal(again.test_images, digits.test_images), "always split alike"
+
+
+def test_digits_are_those_of_scikit_learn(digits: Dataset) -> None:
+    """Which is not imported for them: that would take longer than to learn them."""
+    pictures, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(pictures))
+    assert np.array_equal(digits.train_images * 16, pictures[order[360:]])
+    assert np.array_equal(digits.test_labels, labels[order[:360]])
+    code = (
+        "from quire_models import datasets; datasets.load(); import sys; assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_folder_gzipped_or_not(tmp_path: Path) -> None:
