@@ -26,8 +26,14 @@ _WATCH = """
     document.addEventListener("securitypolicyviolation",
         (e) => violations.push(`${e.violatedDirective} ${e.blockedURI}`));
     window.shift = 0;
+    window.shifts = [];
     new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
+        for (const entry of list.getEntries()) {
+            if (entry.hadRecentInput) continue;
+            shift += entry.value;
+            shifts.push([entry.value, ...entry.sources.map(({ node, previousRect: a, currentRect: b }) =>
+                `${node?.nodeName}#${node?.id}.${node?.className} ${a.top},${a.height} -> ${b.top},${b.height}`)]);
+        }
     }).observe({ type: "layout-shift", buffered: true });
 """
 

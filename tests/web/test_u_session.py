@@ -353,7 +353,7 @@ def test_u5_a_run_never_moves_the_page_under_its_reader(
     end(served)
     is_state(page, "failed" if fails else "done")
     until(page, "document.querySelector('.made').textContent.includes(' in ')")
-    assert page.evaluate("window.shift") <= 0.05
+    assert page.evaluate("window.shift") <= 0.05, page.evaluate("window.shifts")
 
 
 def test_f13_a_long_run_keeps_the_page_small(serve: Serve, open_page: Open) -> None:
