@@ -142,6 +142,24 @@ async def test_f4_a_killed_server(serve: Serve) -> None:
         assert lines == [f"step {n}" for n in range(len(lines))]
 
 
+def test_a_server_that_dies_again_and_again_takes_no_run_along(serve: Serve) -> None:
+    body = "while not Path('end').exists():\n    time.sleep(0.05)\nlog.p('whole')"
+    served = serve(body, "--exit-when-done")
+    killed: set[int] = set()
+
+    def given_up() -> bool:
+        if (pid := served.server) and pid not in killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        return "given up" in served.err.read_text()
+
+    wait_for(given_up, 60)
+    (served.folder / "end").touch()
+    assert served.process.wait(30) == 0
+    assert "whole" in check(served.document)
+    assert "state: done" in served.document.read_text()
+
+
 async def test_f9_random_cuts_lose_and_double_nothing(serve: Serve) -> None:
     """A viewer who is cut off a hundred times, resuming by number, has every line once and in order."""
     served = serve(STEPS.replace("0.01", "0.002"))

@@ -31,8 +31,8 @@ _WATCH = """
         for (const entry of list.getEntries()) {
             if (entry.hadRecentInput) continue;
             shift += entry.value;
-            shifts.push([entry.value, ...entry.sources.map(({ node, previousRect: a, currentRect: b }) =>
-                `${node?.nodeName}#${node?.id}.${node?.className} ${a.top},${a.height} -> ${b.top},${b.height}`)]);
+            shifts.push([entry.value, ...entry.sources.map(({ node, previousRect, currentRect }) =>
+                `${node?.nodeName}#${node?.id}.${node?.className} ${previousRect.top} -> ${currentRect.top}`)]);
         }
     }).observe({ type: "layout-shift", buffered: true });
 """

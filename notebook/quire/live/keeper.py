@@ -68,7 +68,8 @@ class Keeper:
         """Waits for what happens, at most so many seconds; how the run ended, once it has."""
         with selectors.DefaultSelector() as selector:
             for channel in (self._channel, self._server):
-                if channel:
+                # That of a server which was given up is closed.
+                if channel and channel.fileno() >= 0:
                     selector.register(channel, selectors.EVENT_READ)
             for key, _ in selector.select(seconds):
                 (self._hear_run if key.fileobj is self._channel else self._hear_server)()
