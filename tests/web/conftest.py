@@ -32,7 +32,7 @@ _WATCH = """
             if (entry.hadRecentInput) continue;
             shift += entry.value;
             shifts.push([entry.value, ...entry.sources.map(({ node, previousRect, currentRect }) =>
-                `${node?.nodeName}#${node?.id}.${node?.className} ${previousRect.top} -> ${currentRect.top}`)]);
+                `${node?.nodeName}#${node?.id} ${previousRect.top} -> ${currentRect.top}`)]);
         }
     }).observe({ type: "layout-shift", buffered: true });
 """
