@@ -33,6 +33,7 @@ class Steering:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._thread = threading.get_ident()
+        self._interruptions = 0
         self._wanted: Literal["stop", "interrupt"] | None = None
         self._calls: dict[object, tuple[Callable[[], Any], Future[Any]]] = {}
         self._aside: dict[object, tuple[Callable[[], Any], Future[Any]]] = {}
@@ -83,13 +84,14 @@ class Steering:
             return False
         # No lock: the handler may have come upon a thread that holds it.
         self._wanted, self._has_news = "interrupt", True
-        threading.Thread(target=self._insist, daemon=True).start()
+        self._interruptions += 1
+        threading.Thread(target=self._insist, args=[self._interruptions], daemon=True).start()
         return True
 
-    def _insist(self) -> None:
-        """Interrupts the run at once if its step goes on for too long."""
+    def _insist(self, number: int) -> None:
+        """Interrupts the run at once if its step goes on for too long after the interruption `number`."""
         time.sleep(_RECENT)
-        if self._wanted == "interrupt":
+        if self._wanted == "interrupt" and number == self._interruptions:
             # A real signal: it ends a wait for the system, too.
             signal.pthread_kill(self._thread, signal.SIGINT)
 
