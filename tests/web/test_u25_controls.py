@@ -137,6 +137,17 @@ def test_another_viewers_choice_arrives(full: Double, open_page: Open) -> None:
     expect(page.get_by_role("slider", name="Noise")).to_have_value("0.9")
 
 
+def test_a_control_moves_to_the_function_that_takes_it(full: Double, open_page: Open) -> None:
+    page = open_page(full.url)
+    expect(page.locator("#state")).to_have_text("running")
+    form = page.locator("#noise").evaluate("form => form.outerHTML")
+    expect(page.locator("#play #noise")).to_have_count(0)
+    place = {"page": "", "id": "noise"}
+    full.send({"patches": [{**place, "gone": True}, {**place, "parent": "play", "html": form}]})
+    expect(page.locator("#play #noise")).to_have_count(1)
+    expect(page.locator("#noise")).to_have_count(1)
+
+
 def ink(full: Double) -> float:
     """How much ink the last drawing that was sent has."""
     values = [value for path, value in full.posted if path == "controls/pad"]
