@@ -99,7 +99,7 @@ class Page:
     def figure(self, image: Encoded, caption: str, alt: str, key: str | None) -> None:
         """Puts a picture on the page."""
         with capture.lock:
-            name = slug(caption)[:40] if caption else "figure"
+            name = slug(caption)[:40].rstrip("-") if caption else "figure"
             full, parent = self._place(name, key, is_whole=bool(caption))
             told = alt or re.sub(r"[*_`$]", "", caption) or full.replace("-", " ")
             if picture := self._save(image, full, told):

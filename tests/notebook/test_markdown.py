@@ -291,6 +291,18 @@ def test_a_key_keeps_its_place_wherever_it_is_named_again(tmp_path: Path) -> Non
     assert "<img" not in below
 
 
+def test_a_picture_keeps_its_suffix_wherever_its_caption_is_cut(tmp_path: Path) -> None:
+    def demo(log: NotebookOutput) -> None:
+        for length in range(30, 50):
+            with log.draw(4, 4, f"{'x' * length} and more"):
+                pass
+
+    write(tmp_path, demo)
+    files = list((tmp_path / "report/etc").iterdir())
+    assert len(files) == 20
+    assert {path.suffix for path in files} == {".png"}
+
+
 def show(log: NotebookOutput, kind: str, when: str) -> None:
     if kind == "text":
         log.p(f"{when} text", key=kind)
