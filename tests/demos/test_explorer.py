@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +15,10 @@ import pytest
 from quire import script
 from quire.events import Control, Picture
 from quire.testing import Recorder, record
+from tests.demos.modes import ROOT, run_and_serve
 from tests.live.conftest import Served, state, until
 
-DEMO = Path(__file__).parents[2] / "demos/explorer.py"
+DEMO = ROOT / "demos/explorer.py"
 # A pad of 16x16 with a 7 of two strokes, as the page sends it.
 SEVEN = np.zeros((16, 16))
 SEVEN[2:4, 3:13] = 1
@@ -76,25 +74,12 @@ def test_explorer_writes_its_pages_at_the_end(report: Recorder) -> None:
 
 
 def test_explorer_writes_the_same_served_as_run(tmp_path: Path) -> None:
-    written = []
-    for verb in (["run"], ["serve", "--no-browser", "--exit-when-done"]):
-        folder = tmp_path / verb[0]
-        command = [sys.executable, "-m", "quire", verb[0], str(DEMO), *verb[1:], "--output", str(folder)]
-        # One thread adds up in one order.
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        subprocess.run(
-            [*command, "--quick", "--reproducible"],
-            env=environment,
-            check=True,
-            timeout=120,
-            cwd=tmp_path,
-            capture_output=True,
-        )
-        report = folder / "explorer"
-        pages = {file.relative_to(report): file.read_text() for file in report.rglob("*.md")}
-        written.append({name: text.partition("| Command |")[0] for name, text in pages.items()})
-    assert len(written[0]) == 4
-    assert written[0] == written[1]
+    run, serve = run_and_serve("explorer", tmp_path, "--quick")
+    assert "state: done" in run
+    assert run == serve
+    for page in ("history", "reconstructions", "representation"):
+        inner = [tmp_path / mode / f"explorer/{page}/{page}.md" for mode in ("run", "serve")]
+        assert inner[0].read_text() == inner[1].read_text()
 
 
 @pytest.fixture
