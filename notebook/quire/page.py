@@ -64,7 +64,7 @@ class Page:
         self.key = key
         self._names = session.keys if names is None else names
         self._anchors = Names()
-        self._keys: dict[str, str] = {}
+        self._keyed: dict[str, tuple[str, str]] = {}
         self._hrefs = {} if hrefs is None else hrefs
         self._section = ""
 
@@ -84,8 +84,8 @@ class Page:
             The key.
         """
         with capture.lock:
-            full = self._name(name, key)
-            self.session.emit(make(key=full, parent=self.session.within(self.key)))
+            full, parent = self._place(name, key)
+            self.session.emit(make(key=full, parent=parent))
         return full
 
     def heading(self, level: int, text: str) -> None:
@@ -99,10 +99,10 @@ class Page:
     def figure(self, image: Encoded, caption: str, alt: str, key: str | None) -> None:
         """Puts a picture on the page."""
         with capture.lock:
-            full = self._name(slug(caption)[:40] if caption else "figure", key, is_whole=bool(caption))
+            name = slug(caption)[:40].rstrip("-") if caption else "figure"
+            full, parent = self._place(name, key, is_whole=bool(caption))
             told = alt or re.sub(r"[*_`$]", "", caption) or full.replace("-", " ")
             if picture := self._save(image, full, told):
-                parent = self.session.within(self.key)
                 self.session.emit(Figure(key=full, parent=parent, picture=picture, caption=caption))
 
     def table(self, data: Grid, caption: str, formats: Mapping[str, str], key: str | None) -> None:
@@ -110,7 +110,7 @@ class Page:
         columns = data.columns(formats)
         shown = data.shortened()
         with capture.lock:
-            full = self._name("table", key)
+            full, parent = self._place("table", key)
             file = ""
             if shown.left_out and data.length <= MOST_IN_FILE:
                 file = self._write(f"{full}.csv", full, data.csv())
@@ -124,7 +124,7 @@ class Page:
             self.session.emit(
                 Table(
                     key=full,
-                    parent=self.session.within(self.key),
+                    parent=parent,
                     columns=columns,
                     rows=rows,
                     caption=caption,
@@ -192,10 +192,10 @@ class Page:
             )
             name = linker.name(quote.path) if quote.path else ""
             ran = (self.key, quote.path, quote.line, quote.source)
-            key = self._name("code", None)
+            key, parent = self._place("code", None)
             code = Code(
                 key=key,
-                parent=self.session.within(self.key),
+                parent=parent,
                 source=quote.source,
                 path=name,
                 line=quote.line,
@@ -245,16 +245,16 @@ class Page:
                 )
         return state
 
-    def _name(self, name: str, key: str | None, *, is_whole: bool = False) -> str:
-        """A new key, or the one that the author's `key` had the first time."""
-        if key is not None and key in self._keys:
-            return self._keys[key]
+    def _place(self, name: str, key: str | None, *, is_whole: bool = False) -> tuple[str, str]:
+        """The key and the parent of a new block, or those that the author's `key` had the first time."""
+        if key is not None and key in self._keyed:
+            return self._keyed[key]
         wanted = slug(key) if key else name if is_whole or not self._section else f"{self._section}-{name}"
         prefix = f"{self.key}-" if self.key else ""
-        full = self._names.unique(prefix + wanted)
+        place = self._names.unique(prefix + wanted), self.session.within(self.key)
         if key is not None:
-            self._keys[key] = full
-        return full
+            self._keyed[key] = place
+        return place
 
     def _cell(self, value: object, name: str) -> Cell:
         if is_picture(value) or looks_like_pixels(value):

@@ -44,6 +44,17 @@ BROKEN = """
 def broken(page: NotebookOutput) -> None:
     raise ValueError("/home/secret")
 """
+LATE = """
+log.h1("Late")
+n = log.slider("n", 1, 9)
+log.button("go on").wait()
+
+@log.interact("Double", n=n)
+def double(n: int) -> int:
+    return 2 * n
+
+time.sleep(30)
+"""
 TRAIN = """
 for n in log.progress(range(100_000), "training"):
     model["step"] = n
@@ -107,6 +118,18 @@ async def test_a_control_is_set_for_the_run_and_all_viewers(serve: Serve) -> Non
         async with session.post("controls/model-slider", json={"value": 2}) as answer:
             assert answer.status == 422
             assert (await answer.json())["field"] == "value"
+
+
+async def test_a_control_that_stood_alone_leaves_its_place_for_its_function(serve: Serve) -> None:
+    served = serve(LATE)
+    async with served.client() as session, session.ws_connect("events?since=0&page=") as socket:
+        assert "n" in await shown(socket, "late-slider")
+        await set_to(session, "late-button", 1)
+        patches: list[dict[str, Any]] = []
+        while not any('id="late-slider"' in one.get("html", "") for one in patches):
+            patches += json.loads((await socket.receive(10)).data).get("patches", [])
+    about = [one for one in patches if "late-slider" in (one["id"], *one.get("html", "").split('"'))]
+    assert about[0].get("gone"), "it is taken away before it comes in its new place"
 
 
 async def test_controls_answer_after_the_end_as_well(serve: Serve) -> None:

@@ -274,6 +274,45 @@ def test_a_key_replaces_what_it_showed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "report/etc").iterdir()] == ["picture.png"]
 
 
+def test_a_key_keeps_its_place_wherever_it_is_named_again(tmp_path: Path) -> None:
+    def demo(log: NotebookOutput) -> None:
+        for kind in ("text", "table", "picture"):
+            show(log, kind, "before")
+        log.p("The training:")
+        with log.code():
+            for kind in ("text", "table", "picture"):
+                show(log, kind, "after")
+
+    page = body(write(tmp_path, demo))
+    assert "before" not in page
+    above, below = page.split("The training:")
+    assert above.count("after text") == above.count("after table") == above.count("*after picture.*") == 1
+    assert "![" not in below
+    assert "<img" not in below
+
+
+def test_a_picture_keeps_its_suffix_wherever_its_caption_is_cut(tmp_path: Path) -> None:
+    def demo(log: NotebookOutput) -> None:
+        for length in range(30, 50):
+            with log.draw(4, 4, f"{'x' * length} and more"):
+                pass
+
+    write(tmp_path, demo)
+    files = list((tmp_path / "report/etc").iterdir())
+    assert len(files) == 20
+    assert {path.suffix for path in files} == {".png"}
+
+
+def show(log: NotebookOutput, kind: str, when: str) -> None:
+    if kind == "text":
+        log.p(f"{when} text", key=kind)
+    elif kind == "table":
+        log.table([{"n": 1}], f"{when} table", key=kind)
+    else:
+        with log.draw(4, 4, f"{when} picture.", key=kind):
+            pass
+
+
 def test_markdown_that_the_author_left_open_is_closed(tmp_path: Path) -> None:
     def demo(log: NotebookOutput) -> None:
         log.p("```python\nx = 1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from quire.events import Control, Text
+from quire.events import Control, Interact, Part, Text
 from tests.live.conftest import wait_for
 from tests.web.conftest import PATIENCE, Open, until
 from tests.web.double import Double
@@ -135,6 +135,43 @@ def test_another_viewers_choice_arrives(full: Double, open_page: Open) -> None:
         )
     )
     expect(page.get_by_role("slider", name="Noise")).to_have_value("0.9")
+
+
+def test_many_sliders_of_one_function_leave_its_result_in_sight(double: Double, open_page: Open) -> None:
+    settings = {"least": -1, "greatest": 1, "step": 0.1}
+    double.write(Interact(key="code", title="Move the numbers"))
+    for n in range(25):
+        slider = Control(
+            kind="slider", label=f"unit {n}", value=0, settings=settings, key=f"c-{n}", parent="code"
+        )
+        double.write(slider)
+    double.write(
+        Part(key="made", parent="code"), Text(key="text", parent="made", markdown="What it makes of them")
+    )
+    for width in (1280, 360):
+        page = open_page(double.url, viewport={"width": width, "height": 800})
+        box = page.locator("#code").bounding_box()
+        text = page.locator("#text").bounding_box()
+        sliders = [page.locator(f"#c-{n} input").bounding_box() for n in (0, 1)]
+        assert box
+        assert text
+        assert all(sliders)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if width == 1280:
+            assert box["height"] < 640
+            assert sliders[0]["y"] == sliders[1]["y"]  # type: ignore[index]
+            assert text["width"] > 600
+
+
+def test_a_control_moves_to_the_function_that_takes_it(full: Double, open_page: Open) -> None:
+    page = open_page(full.url)
+    expect(page.locator("#state")).to_have_text("running")
+    form = page.locator("#noise").evaluate("form => form.outerHTML")
+    expect(page.locator("#play #noise")).to_have_count(0)
+    place = {"page": "", "id": "noise"}
+    full.send({"patches": [{**place, "gone": True}, {**place, "parent": "play", "html": form}]})
+    expect(page.locator("#play #noise")).to_have_count(1)
+    expect(page.locator("#noise")).to_have_count(1)
 
 
 def ink(full: Double) -> float:

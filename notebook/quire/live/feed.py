@@ -310,7 +310,12 @@ class Feed:
 
     def _patches(self, keys: Iterable[str], number: int) -> Iterator[Message]:
         """What shows the blocks with these keys to a viewer who has seen event `number`."""
-        for key in list(keys):
+        keys = list(keys)
+        # Before all else: what holds a block in its new place brings it along.
+        for key in keys:
+            if self.tree.has(key) and self._moved.get(key, 0) > number:
+                yield {"page": page_of(self.tree.node(key)).event.key, "id": key, "gone": True}
+        for key in keys:
             if self.tree.has(key):
                 yield from self._block_patches(key, number)
             else:
@@ -321,8 +326,6 @@ class Feed:
         place = {"page": page_of(node).event.key, "id": key}
         if not key or self._is_within_new(node, number):
             return
-        if self._moved.get(key, 0) > number:
-            yield {**place, "gone": True}
         is_new = self._made.get(key, 0) > number
         if not is_new and self._emptied.get(key, 0) > number:
             yield {**place, "empty": True}

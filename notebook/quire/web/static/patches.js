@@ -38,7 +38,7 @@ function work() {
     const patch = queue[done++];
     // Patches are whole states: of several for one block in a row, the last is enough.
     const next = queue[done];
-    if (next && next.id === patch.id && !patch.empty && !next.empty && !patch.own && !next.own) continue;
+    if (next && next.id === patch.id && !patch.gone && !patch.empty && !next.empty && !patch.own && !next.own) continue;
     const made = place(patch);
     if (made) changed.push(made);
   }
