@@ -1,0 +1,42 @@
+"""A demo in both modes, each in a process of its own."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_and_serve(name: str, folder: Path, *options: str) -> tuple[str, str]:
+    """The Markdown of a demo as `quire run` and as `quire serve` write it, without the command itself."""
+
+    def output(inner: Path) -> list[str]:
+        return ["--reproducible", "--output", str(inner)]
+
+    modes = {"run": [], "serve": ["--no-browser", "--exit-when-done"]}
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "quire",
+                mode,
+                f"demos/{name}.py",
+                *options,
+                *further,
+                *output(folder / mode),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for mode, further in modes.items()
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    texts = [(folder / mode / name / f"{name}.md").read_text() for mode in modes]
+    run, serve = (re.sub(r"`quire (run|serve) .*`", "", text) for text in texts)
+    return run, serve
