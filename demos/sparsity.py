@@ -20,6 +20,8 @@ LAYERS: dict[Shape, list[Shape]] = {(8, 8): [(6, 6), (4, 4)], (28, 28): [(10, 10
 DROPOUTS = (0.0, 0.05, 0.1, 0.2, 0.4)
 # The two that the article compares.
 WITHOUT, WITH = 0.0, 0.1
+# How strongly a unit is on whose picture is looked at.
+INTENSITY = 10.0
 FIRST_WEIGHTS = {
     "glorot": "Glorot's, which know nothing of where a pixel is",
     "distance": "the article's, which fall with the distance between two units",
@@ -138,13 +140,11 @@ def show_units(log: NotebookOutput, s: Settings, stacks: Stacks) -> None:
         from black to white. These are all units of both layers, of the networks with seed {s.seeds[0]}:
     """)
     for dropout in (WITHOUT, WITH):
-        layers = [stacks[dropout][0].probe(number, intensity=10) for number in (0, 1)]
+        layers = [stacks[dropout][0].probe(number, INTENSITY) for number in (0, 1)]
         sheet = side_by_side(layers)
-        caption = (
-            f"Dropout {dropout:.0%}: the {len(layers[0])} units of layer 1, the {len(layers[1])} of layer 2."
-        )
+        caption = f"Dropout {dropout:.0%}: all {len(layers[0])} and {len(layers[1])} units."
         log.image(sheet, caption, scale=max(1, 720 // sheet.shape[1]))
-    top = {dropout: of[0].probe(1, intensity=10) for dropout, of in stacks.items()}
+    top = {dropout: of[0].probe(1, INTENSITY) for dropout, of in stacks.items()}
     rows = [
         {"dropout": dropout} | {f"unit {unit + 1}": stretched(pictures[unit]) for unit in range(8)}
         for dropout, pictures in top.items()
@@ -178,8 +178,8 @@ def measure(log: NotebookOutput, s: Settings, stacks: Stacks) -> str:
     log.math(r"s(c) = \frac{\sqrt{n} - \lVert c \rVert_1 / \lVert c \rVert_2}{\sqrt{n} - 1}")
     tested = s.digits.test_images
     with log.code():
-        pieces = of_each(stacks, lambda stack: pieces_of(stack.probe(1)).mean())
-        radius = of_each(stacks, lambda stack: radius_of(stack.probe(1)).mean())
+        pieces = of_each(stacks, lambda stack: pieces_of(stack.probe(1, INTENSITY)).mean())
+        radius = of_each(stacks, lambda stack: radius_of(stack.probe(1, INTENSITY)).mean())
         active = of_each(stacks, lambda stack: (stack.transform(tested) > 0).mean())
         sparse = of_each(stacks, lambda stack: sparseness_of(stack.transform(tested)).mean())
         errors = of_each(stacks, lambda stack: -stack.score(tested))

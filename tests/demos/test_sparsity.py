@@ -43,7 +43,7 @@ def test_sparsity_trains_with_and_without_dropout(quick: Recorder) -> None:
 def test_sparsity_shows_units_side_by_side(quick: Recorder) -> None:
     captions = [figure.caption for figure in quick.figures]
     for dropout in ("0%", "10%"):
-        assert f"Dropout {dropout}: the 36 units of layer 1, the 16 of layer 2." in captions
+        assert f"Dropout {dropout}: all 36 and 16 units." in captions
     rows = table(quick, "unit 8").rows
     assert len(rows) == 2
     assert all(isinstance(cell, Picture) for row in rows for cell in row[1:])
