@@ -20,8 +20,9 @@ LAYERS: dict[Shape, list[Shape]] = {(8, 8): [(6, 6), (4, 4)], (28, 28): [(10, 10
 DROPOUTS = (0.0, 0.05, 0.1, 0.2, 0.4)
 # The two that the article compares.
 WITHOUT, WITH = 0.0, 0.1
-# How strongly a unit is on whose picture is looked at.
-INTENSITY = 10.0
+# How strongly a unit is on whose picture is measured; what is shown, it is at the middle one.
+INTENSITIES = (1.0, 10.0, 100.0)
+SHOWN = INTENSITIES[1]
 FIRST_WEIGHTS = {
     "glorot": "Glorot's, which know nothing of where a pixel is",
     "distance": "the article's, which fall with the distance between two units",
@@ -140,11 +141,11 @@ def show_units(log: NotebookOutput, s: Settings, stacks: Stacks) -> None:
         from black to white. These are all units of both layers, of the networks with seed {s.seeds[0]}:
     """)
     for dropout in (WITHOUT, WITH):
-        layers = [stacks[dropout][0].probe(number, INTENSITY) for number in (0, 1)]
+        layers = [stacks[dropout][0].probe(number, SHOWN) for number in (0, 1)]
         sheet = side_by_side(layers)
         caption = f"Dropout {dropout:.0%}: all {len(layers[0])} and {len(layers[1])} units."
         log.image(sheet, caption, scale=max(1, 720 // sheet.shape[1]))
-    top = {dropout: of[0].probe(1, INTENSITY) for dropout, of in stacks.items()}
+    top = {dropout: of[0].probe(1, SHOWN) for dropout, of in stacks.items()}
     rows = [
         {"dropout": dropout} | {f"unit {unit + 1}": stretched(pictures[unit]) for unit in range(8)}
         for dropout, pictures in top.items()
@@ -163,12 +164,17 @@ def measure(log: NotebookOutput, s: Settings, stacks: Stacks) -> str:
     log.p("""
         Two figures say how local the picture of a unit is. Its bright part is where it exceeds half of
         its maximum: into how many *pieces* does that fall? Pixels that touch, also at a corner, are of
-        one piece. And how far does it reach? Its *radius* is the distance of its energy from the centre
+        one piece. How far does it reach? Its *radius* is the distance of its energy from the centre
         of its energy, as root mean square over the pixels $p$ with values $w_p$:
     """)
     log.math(r"""
         r = \sqrt{\frac{\sum_p w_p^2 \, \lVert p - m \rVert^2}{\sum_p w_p^2}}, \qquad
         m = \frac{\sum_p w_p^2 \, p}{\sum_p w_p^2}
+    """)
+    log.p(f"""
+        The decoder is not linear, so that both depend on how strongly the unit is on; they are measured
+        at {", ".join(f"{i:g}" for i in INTENSITIES)}, where white is 1. The pictures above are those
+        at {SHOWN:g}.
     """)
     log.p("""
         Two more say how sparse the codes of test pictures are: the share of units that are *active*,
@@ -178,36 +184,36 @@ def measure(log: NotebookOutput, s: Settings, stacks: Stacks) -> str:
     log.math(r"s(c) = \frac{\sqrt{n} - \lVert c \rVert_1 / \lVert c \rVert_2}{\sqrt{n} - 1}")
     tested = s.digits.test_images
     with log.code():
-        pieces = of_each(stacks, lambda stack: pieces_of(stack.probe(1, INTENSITY)).mean())
-        radius = of_each(stacks, lambda stack: radius_of(stack.probe(1, INTENSITY)).mean())
+        pieces = at_each_intensity(stacks, pieces_of)
+        radius = at_each_intensity(stacks, radius_of)
         active = of_each(stacks, lambda stack: (stack.transform(tested) > 0).mean())
         sparse = of_each(stacks, lambda stack: sparseness_of(stack.transform(tested)).mean())
         errors = of_each(stacks, lambda stack: -stack.score(tested))
     everywhere = radius_of(np.ones((1, *s.digits.shape), np.float32))[0]
+    local = {f"pieces at {i:g}": means(pieces[i]) for i in INTENSITIES}
+    local |= {f"radius at {i:g}": means(radius[i]) for i in INTENSITIES}
+    log.table(
+        {"dropout": list(stacks), **local},
+        f"How local the units of layer 2 are, by how strongly they are on: means over the units of "
+        f"{len(s.seeds)} networks, the radius in pixels. A picture that is equally bright everywhere has 1 "
+        f"piece and a radius of {everywhere:.1f} pixels.",
+        formats={"dropout": ".0%"} | dict.fromkeys(local, ".2f"),
+    )
     log.table(
         {
             "dropout": list(stacks),
-            "pieces": means(pieces),
-            "radius (pixels)": means(radius),
             "active": means(active),
             "sparseness": means(sparse),
             "squared error": means(errors),
         },
-        f"Layer 2: means over its units, the test pictures, and {len(s.seeds)} networks. A picture that is "
-        f"equally bright everywhere has 1 piece and a radius of {everywhere:.1f} pixels.",
-        formats={
-            "dropout": ".0%",
-            "pieces": ".2f",
-            "radius (pixels)": ".2f",
-            "active": ".0%",
-            "sparseness": ".2f",
-            "squared error": ".4f",
-        },
+        "How sparse the codes of test pictures are, and how well the pictures come back.",
+        formats={"dropout": ".0%", "active": ".0%", "sparseness": ".2f", "squared error": ".4f"},
     )
     told = f"""
         With a dropout of {WITH:.0%} instead of none, the picture of a unit falls into
-        {change(pieces, ".1f", "fewer pieces", "more pieces")} and has a
-        {change(radius, ".2f", "smaller radius", "greater radius")}. {verdict([pieces, radius])}
+        {change(pieces[SHOWN], ".1f", "fewer pieces", "more pieces")} and has a
+        {change(radius[SHOWN], ".2f", "smaller radius", "greater radius")}, where the unit is on at
+        {SHOWN:g}. {verdict(pieces, radius)}
     """
     log.p(told)
     log.p(f"""
@@ -325,6 +331,14 @@ def of_each(stacks: Stacks, figure: Callable[[StackedAutoencoder], Any]) -> Figu
     return {dropout: [float(figure(stack)) for stack in of] for dropout, of in stacks.items()}
 
 
+def at_each_intensity(stacks: Stacks, figure: Callable[[Pictures], Any]) -> dict[float, Figures]:
+    """The mean over the units of layer 2 of a figure of their pictures, for each intensity and network."""
+    return {
+        intensity: {d: [float(figure(x.probe(1, intensity)).mean()) for x in of] for d, of in stacks.items()}
+        for intensity in INTENSITIES
+    }
+
+
 def means(figures: Figures) -> list[float]:
     """The mean for each dropout."""
     return [float(np.mean(each)) for each in figures.values()]
@@ -346,14 +360,21 @@ def always(figures: Figures, is_so: Callable[[float, float], Any]) -> bool:
     return all(is_so(after, before) for before, after in zip(figures[WITHOUT], figures[WITH], strict=True))
 
 
-def verdict(localities: list[Figures]) -> str:
-    """Whether the figures bear out that dropout makes strokes out of glyphs."""
-    smaller = sum(always(each, np.less) for each in localities)
-    if smaller == len(localities):
-        return "Both bear out what the article saw: strokes instead of glyphs."
-    if smaller:
-        return "One of the two bears out in every pair what the article saw, strokes instead of glyphs."
-    return "Neither bears out in every pair what the article saw, strokes instead of glyphs."
+def verdict(pieces: dict[float, Figures], radius: dict[float, Figures]) -> str:
+    """Whether the figures bear out that dropout makes strokes out of glyphs, at each intensity."""
+    fewer = [i for i in INTENSITIES if always(pieces[i], np.less)]
+    smaller = [i for i in INTENSITIES if always(radius[i], np.less)]
+    if len(fewer) == len(smaller) == len(INTENSITIES):
+        return """That bears out what the article saw, strokes instead of glyphs, and so it is at every
+        intensity that was tried."""
+    if not fewer and not smaller:
+        return "At no intensity do the figures bear out what the article saw, strokes instead of glyphs."
+    told = " and ".join(
+        f"{what} in every pair at {len(found)} of the {len(INTENSITIES)} intensities"
+        for what, found in (("the pieces are fewer", fewer), ("the radius is smaller", smaller))
+    )
+    return f"""What the article saw, strokes instead of glyphs, is borne out in part, and depends on how
+        strongly the unit is on: {told}."""
 
 
 def helps(accuracy: Figures, uncertain: float) -> str:

@@ -54,14 +54,15 @@ def test_sparsity_measures_what_dropout_does(quick: Recorder) -> None:
     assert with_dropout < without - 0.1, "dropout makes codes sparse, whatever the seed"
     without, with_dropout = numbers(quick, "sparseness")
     assert without < with_dropout < 1
-    assert all(1 <= pieces <= 16 for pieces in numbers(quick, "pieces"))
-    assert all(0 < radius < 4 for radius in numbers(quick, "radius (pixels)"))
+    for intensity in (1, 10, 100):
+        assert all(1 <= pieces <= 16 for pieces in numbers(quick, f"pieces at {intensity}"))
+        assert all(0 < radius < 4 for radius in numbers(quick, f"radius at {intensity}"))
     assert all(0.6 < share < 1 for share in numbers(quick, "frozen code"))
 
 
 def test_sparsity_says_what_its_tables_say(quick: Recorder) -> None:
     finding = next(text for text in quick.texts if text.startswith("**What came out:**"))
-    before, after = numbers(quick, "pieces")
+    before, after = numbers(quick, "pieces at 10")
     word = "fewer" if after < before else "more"
     assert f"{word} pieces ({after:.1f} instead of {before:.1f}, so in" in finding
     before, after = numbers(quick, "frozen code")
