@@ -31,6 +31,8 @@ reports:  ## the committed reports, anew (MNIST beside the checkout, in ../share
 	$(PYTHON) -m quire run demos/mnist.py --dataset mnist --data ../shared/data/mnist --epochs 5
 	$(PYTHON) -m quire run demos/explorer.py --dataset mnist --data ../shared/data/mnist
 	$(PYTHON) -m quire run demos/similarity.py --dataset mnist --data ../shared/data/mnist
+	$(PYTHON) -m quire run demos/sparsity.py --dataset mnist --data ../shared/data/mnist
+	$(PYTHON) -m quire run demos/photograph.py
 
 golden:  ## the golden reports, anew; look at the difference before you commit it
 	QUIRE_GOLDEN=write $(PYTHON) -m pytest tests/notebook/test_markdown.py
