@@ -163,7 +163,7 @@ def describe(
         ways: dict[str, Describe] = {
             PIXELS: lambda images: images,
             PRINCIPAL: components.transform,
-            FIRST: first.infer,
+            FIRST: lambda images: np.maximum(0, images @ first.weights + first.bias),
             CODE: stack.transform,
         }
         return {name: Measure.of(way, digits.train_images) for name, way in ways.items()}

@@ -28,6 +28,7 @@ def describe(title: str, series: Mapping[str, Series], *, on_paper: bool = True)
         name: [p for p in line if math.isfinite(p[0]) and math.isfinite(p[1])]
         for name, line in series.items()
     }
+    is_counted = all(x.is_integer() for curve in curves.values() for x, _ in curve)
     points = [{"step": x, "value": y, "series": name} for name, curve in curves.items() for x, y in curve]
     values = [value for curve in curves.values() for _, value in curve]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -43,7 +44,13 @@ def describe(title: str, series: Mapping[str, Series], *, on_paper: bool = True)
         "data": {"values": points},
         "mark": {"type": "line", "strokeWidth": 1.6, "point": len(points) <= 60 * max(1, len(series))},
         "encoding": {
-            "x": {"field": "step", "type": "quantitative", "title": "step", "scale": {"nice": False}},
+            "x": {
+                "field": "step",
+                "type": "quantitative",
+                # What is not counted is no step: a rate, a share, a time, of which the chart's title tells.
+                "title": "step" if is_counted else None,
+                "scale": {"nice": False},
+            },
             "y": {
                 "field": "value",
                 "type": "quantitative",
@@ -105,8 +112,13 @@ def to_csv(series: Mapping[str, Series]) -> bytes:
 def _course(line: Series) -> str:
     broken = f" ({line.not_finite} not finite)" if line.not_finite else ""
     if line.count == 1:
-        return f"{line.first[1]:.4g} at step {line.first[0]:.12g}{broken}"
-    return f"from {line.first[1]:.4g} to {line.last[1]:.4g} at step {line.last[0]:.12g}{broken}"
+        return f"{line.first[1]:.4g} at {_place(line.first[0])}{broken}"
+    return f"from {line.first[1]:.4g} to {line.last[1]:.4g} at {_place(line.last[0])}{broken}"
+
+
+def _place(step: float) -> str:
+    """A place on the axis: a step is told whole, anything else as one reads it."""
+    return f"step {step:.0f}" if step.is_integer() else f"{step:.4g}"
 
 
 def colours(number: int, *, on_paper: bool = True) -> list[str]:

@@ -8,8 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def run_and_serve(name: str, folder: Path, *options: str) -> tuple[str, str]:
-    """The Markdown of a demo as `quire run` and as `quire serve` write it, without the command itself."""
+def run_and_serve(name: str, folder: Path, *options: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The Markdown of a demo and its pages, by path, as `quire run` and as `quire serve` write it.
+
+    The command itself is left out.
+    """
 
     def output(inner: Path) -> list[str]:
         return ["--reproducible", "--output", str(inner)]
@@ -37,6 +40,11 @@ def run_and_serve(name: str, folder: Path, *options: str) -> tuple[str, str]:
     for process in processes:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    texts = [(folder / mode / name / f"{name}.md").read_text() for mode in modes]
-    run, serve = (re.sub(r"`quire (run|serve) .*`", "", text) for text in texts)
+    run, serve = (
+        {
+            str(path.relative_to(folder / mode)): re.sub(r"`quire (run|serve) .*`", "", path.read_text())
+            for path in (folder / mode).rglob("*.md")
+        }
+        for mode in modes
+    )
     return run, serve

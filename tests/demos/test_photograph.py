@@ -9,7 +9,7 @@ import pytest
 from quire import script
 from quire.events import Picture, Table
 from quire.testing import Recorder, record
-from tests.demos.modes import ROOT, run_and_serve
+from tests.demos.modes import ROOT
 
 DEMO = ROOT / "demos/photograph.py"
 
@@ -69,9 +69,3 @@ def test_photograph_cuts_and_joins_any_picture(tmp_path: Path) -> None:
     assert (demo.joined(demo.cut(picture), picture.shape) == picture).all()
     with pytest.raises(ValueError, match="8x9 pixels holds no tile of 10x10"):
         demo.whole_tiles(noise[:9, :8])
-
-
-def test_photograph_writes_the_same_in_both_modes(tmp_path: Path) -> None:
-    run, serve = run_and_serve("photograph", tmp_path, "--quick")
-    assert "state: done" in run
-    assert run == serve

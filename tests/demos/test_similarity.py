@@ -1,14 +1,12 @@
 """The neighbours of digits: what the report says of them is what its figures say."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from quire import script
 from quire.events import Table
 from quire.testing import Recorder, record
-from tests.demos.modes import ROOT, run_and_serve
+from tests.demos.modes import ROOT
 
 DEMO = ROOT / "demos/similarity.py"
 MEASURES = ["pixels", "principal components", "first layer's code", "code"]
@@ -67,9 +65,3 @@ def test_similarity_tells_a_difference_from_chance(ours: list[int], theirs: list
     module = script.load(DEMO)
     hits = {"code": np.array(ours, bool), "pixels": np.array(theirs, bool)}
     assert told in module.versus(hits, "pixels")
-
-
-def test_similarity_writes_the_same_served_as_run(tmp_path: Path) -> None:
-    run, serve = run_and_serve("similarity", tmp_path, "--quick")
-    assert "state: done" in run
-    assert run == serve

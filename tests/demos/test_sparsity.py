@@ -1,14 +1,12 @@
 """What dropout does to features: the figures are of the run, and in a sane range."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from quire import script
 from quire.events import Metric, Picture, Table
 from quire.testing import Recorder, record
-from tests.demos.modes import ROOT, run_and_serve
+from tests.demos.modes import ROOT
 
 DEMO = ROOT / "demos/sparsity.py"
 
@@ -81,9 +79,3 @@ def test_sparsity_counts_pieces_and_measures_a_radius() -> None:
     spread[0, 4, 1] = spread[0, 4, 7] = 5
     assert demo.radius_of(spread) == pytest.approx([3])
     assert demo.sparseness_of(np.array([[1, 1, 1, 1], [0, 9, 0, 0]], np.float32)) == pytest.approx([0, 1])
-
-
-def test_sparsity_writes_the_same_in_both_modes(tmp_path: Path) -> None:
-    run, serve = run_and_serve("sparsity", tmp_path, "--quick")
-    assert "state: done" in run
-    assert run == serve

@@ -393,6 +393,19 @@ def test_metrics_are_drawn(tmp_path: Path) -> None:
     assert "loss from 1 to 0.01 at step 99; accuracy from 0 to 0.99 at step 99 (1 not finite)" in page
 
 
+def test_the_axis_of_a_chart_is_called_step_where_it_counts(tmp_path: Path) -> None:
+    def demo(log: NotebookOutput) -> None:
+        for count in range(3):
+            log.metric("by number", count, count)
+            log.metric("by share", count / 3, count)
+
+    page = body(write(tmp_path, demo))
+    drawn = [(tmp_path / f"report/etc/{name}.svg").read_text() for name in ("chart", "chart-2")]
+    assert [">step</text>" in svg for svg in drawn] == [True, False]
+    assert "by number from 0 to 2 at step 2" in page
+    assert "by share from 0 to 2 at 0.6667" in page
+
+
 def test_metrics_are_a_table_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charts, "draw", lambda title, series: None)
 
