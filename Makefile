@@ -1,6 +1,8 @@
 # What one does here. `make` alone runs all checks; it wants a virtual environment that is active, or in .venv.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python)
 
+MNIST = --dataset mnist --data ../shared/data/mnist
+
 .DEFAULT_GOAL := check
 .PHONY: check test lint types contracts format demo reports bench golden ci help
 
@@ -27,19 +29,26 @@ demo:  ## the main job, on embedded data
 	$(PYTHON) -m quire run demos/mnist.py --output /tmp/quire-reports
 
 reports:  ## the committed reports, anew (MNIST beside the checkout, in ../shared/data/mnist)
-	$(PYTHON) -m quire run demos/hello.py
-	$(PYTHON) -m quire run demos/mnist.py --dataset mnist --data ../shared/data/mnist --epochs 5
-	$(PYTHON) -m quire run demos/explorer.py --dataset mnist --data ../shared/data/mnist
-	$(PYTHON) -m quire run demos/similarity.py --dataset mnist --data ../shared/data/mnist
-	$(PYTHON) -m quire run demos/sparsity.py --dataset mnist --data ../shared/data/mnist
-	$(PYTHON) -m quire run demos/photograph.py
+	$(PYTHON) -m quire run demos/hello.py --reproducible
+	$(PYTHON) -m quire run demos/mnist.py --reproducible $(MNIST)
+	$(PYTHON) -m quire run demos/initialisation.py --reproducible $(MNIST)
+	$(PYTHON) -m quire run demos/sparsity.py --reproducible $(MNIST)
+	$(PYTHON) -m quire run demos/photograph.py --reproducible
+	$(PYTHON) -m quire run demos/codec.py --reproducible $(MNIST)
+	$(PYTHON) -m quire run demos/similarity.py --reproducible $(MNIST)
+	$(PYTHON) -m quire run demos/clusters.py --reproducible $(MNIST)
+	$(PYTHON) -m quire run demos/explorer.py --reproducible $(MNIST)
+	$(PYTHON) -m quire index reports
 
 golden:  ## the golden reports, anew; look at the difference before you commit it
 	QUIRE_GOLDEN=write $(PYTHON) -m pytest tests/notebook/test_markdown.py
 
 bench:  ## what all costs, beside the peers that are installed, into docs/; nothing else may run meanwhile
-	$(PYTHON) tests/bench/reporting.py --write docs/performance.md
-	$(PYTHON) tests/bench/live.py --write docs/performance.md
+	$(PYTHON) -m tests.bench.reporting --write docs/performance.md
+	$(PYTHON) -m tests.bench.live --write docs/performance.md
+	$(PYTHON) -m tests.bench.page --write docs/performance.md
+	$(PYTHON) -m tests.bench.training --write docs/performance.md
+	$(PYTHON) -m tests.bench.mnist --data ../shared/data/mnist --write docs/models.md
 
 ci:  ## what CI does, in a fresh virtual environment
 	.ci/run

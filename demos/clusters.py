@@ -246,6 +246,7 @@ def show_clusters(
         "A row for each cluster: the mean of its pictures, the picture of its mean code; the 12 members next "
         "to the centre, and the 4 that are farthest from it. Other digits than most are red.",
         scale=max(1, 1000 // (20 * heap.shape[1])),
+        key="thumbnail",
     )
     shares = counts / counts.sum(axis=1, keepdims=True)
     log.table(

@@ -36,8 +36,8 @@ class Entry:
     Attributes:
         document: its Markdown, relative to the folder of the list.
         title: its first heading.
-        sentence: the `description` of its metadata, or else its first sentence; Markdown.
-        picture: the `image` of its metadata, or else its first picture, relative to the document.
+        sentence: its paragraph with the key "findings", or else its first sentence; Markdown.
+        picture: its picture with the key "thumbnail", or else its first one, relative to the document.
         started: when it began, or "" if it does not tell times.
         state: how its run ended.
         parameters: what its run was given.
@@ -95,20 +95,15 @@ def write(folder: Path, *, title: str = "Reports") -> Path:
 def _entry(path: Path, folder: Path) -> Entry:
     document = path.with_suffix(".md").relative_to(folder)
     entry = Entry(document.as_posix(), path.stem)
-    described, chosen = "", ""
     where = {"": document.parent}
     for event in record.load(path, output=False):
         if isinstance(event, Metadata):
-            described, chosen = (str(event.fields.get(name, "")) for name in ("description", "image"))
             entry.figures = {
                 name: value
                 for name, value in event.fields.items()
                 if isinstance(value, int | float) and not isinstance(value, bool)
             }
         _take(entry, event, where)
-    entry.sentence = described or entry.sentence
-    if chosen:
-        entry.picture = Picture(file=chosen, alt=entry.title, width=_WIDTH, height=0)
     return entry
 
 
@@ -120,6 +115,10 @@ def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:
         entry.state = event.state
     elif isinstance(event, Heading) and event.level == 1 and not event.parent:
         entry.title = event.text
+    elif isinstance(event, Text) and event.key == "findings":
+        entry.sentence = " ".join(event.markdown.split())
+    elif isinstance(event, Figure) and event.key == "thumbnail":
+        entry.picture = event.picture
     elif isinstance(event, Text) and not entry.sentence and not event.parent:
         first = _SENTENCE.match(" ".join(event.markdown.split()))
         entry.sentence = first[0] if first else ""
@@ -148,9 +147,8 @@ def _shown(entry: Entry) -> str:
 def _linked_picture(image: Picture, document: str) -> str:
     file = (Path(document).parent / image.file).as_posix()
     width = min(image.width, _WIDTH)
-    height = round(image.height * width / image.width) if image.height else 0
-    shown = md.picture(Picture(file=file, alt=image.alt, width=width, height=height))
-    return md.link(shown if height else shown.replace(' height="0"', ""), document)
+    height = round(image.height * width / image.width)
+    return md.link(md.picture(Picture(file=file, alt=image.alt, width=width, height=height)), document)
 
 
 def _facts(entry: Entry) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What serving a run costs the run, and how soon and how much its viewers see.
 
-    python tests/bench/live.py [--quick] [--write docs/performance.md]
+    python -m tests.bench.live [--quick] [--write docs/performance.md]
 
 Measured beside a bare aiohttp WebSocket that sends the same lines in batches of 16 ms, which is the
 limit, in the same run. Viewers are sockets of one other process, which reads what comes and looks into
@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from quire import provenance
+from tests.bench.document import tell
 
 NUMPY_STEP = "x = np.tanh(x @ w)"
 PYTHON_STEP = "x = sum(i * i for i in range(60_000))"
@@ -479,12 +480,7 @@ def main() -> None:
             demo_speed(folder, rounds),
         ]
     found = "\n".join(lines)
-    print(found)
-    if options.write:
-        begin, end = (f"<!-- {edge} of tests/bench/live.py -->" for edge in ("begin", "end"))
-        text = options.write.read_text()
-        head, _, rest = text.partition(begin)
-        options.write.write_text(f"{head}{begin}\n\n{found}\n{end}{rest.partition(end)[2]}")
+    tell(found, "live", options.write)
 
 
 if __name__ == "__main__":

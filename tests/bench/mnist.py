@@ -1,6 +1,6 @@
 """What the models reach on MNIST: as a command that anyone can run.
 
-    python tests/bench/mnist.py [--data FOLDER] [--parts wide article codes] [--write docs/models.md]
+    python -m tests.bench.mnist [--data FOLDER] [--parts wide article codes] [--write docs/models.md]
 
 No augmentation and no convolution. In each part the epoch whose weights are kept is chosen on 5,000
 training images that are held out; the test images are looked at once, at the end. Figures are means and
@@ -18,6 +18,7 @@ import numpy as np
 
 from quire import provenance
 from quire_models import Adam, AutoencoderClassifier, Dataset, StackedAutoencoder, datasets, schedules
+from tests.bench.document import tell
 
 HELD_OUT = 5_000
 Row = dict[str, list[float]]
@@ -190,12 +191,7 @@ def main() -> None:
         lines.append(f"| {name} | {statistics.fmean(values):.2f} | {spread} |")
     head = f"{options.seeds} seeds. {provenance.versions().partition(',')[0]}; {provenance.machine()}."
     found = "\n".join([f"{head}\n", *lines, ""])
-    print(found)
-    if options.write:
-        begin, end = (f"<!-- {edge} of tests/bench/mnist.py -->" for edge in ("begin", "end"))
-        text = options.write.read_text()
-        before, _, rest = text.partition(begin)
-        options.write.write_text(f"{before}{begin}\n\n{found}\n{end}{rest.partition(end)[2]}")
+    tell(found, "mnist", options.write)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the page costs in a browser, with a real server and a real run.
 
-    python tests/bench/page.py [--quick] [--write docs/performance.md]
+    python -m tests.bench.page [--quick] [--write docs/performance.md]
 
 The sizes; the first paint; a slider, from the key to its answer on the page; and a training of half an
 hour pressed into a minute: 10^6 lines of log and 10^5 points of a curve, while log and chart are in sight.
@@ -10,7 +10,6 @@ Run, server and browser share the machine: nothing else may run meanwhile.
 import argparse
 import gzip
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,13 +18,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from tests.live.conftest import Served
-from tests.web.conftest import _QUIET, CHROMIUM
-
 from quire import provenance
 from quire.web import assets, vega
+from tests.bench.document import tell
+from tests.live.conftest import Served
+from tests.web.conftest import _QUIET, CHROMIUM
 
 READ = """
 from pathlib import Path
@@ -214,12 +211,7 @@ def main() -> None:
         browser.close()
     python = provenance.versions().partition(",")[0]
     found = f"{python}; Chromium {version}, headless; {provenance.machine()}.\n\n{table(rows)}"
-    print(found)
-    if options.write:
-        begin, end = (f"<!-- {edge} of tests/bench/page.py -->" for edge in ("begin", "end"))
-        text = options.write.read_text()
-        head, _, rest = text.partition(begin)
-        options.write.write_text(f"{head}{begin}\n\n{found}\n{end}{rest.partition(end)[2]}")
+    tell(found, "page", options.write)
 
 
 if __name__ == "__main__":

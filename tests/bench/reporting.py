@@ -1,6 +1,6 @@
 """What a report costs, beside the same work without one and beside the peers that are installed.
 
-    python tests/bench/reporting.py [--rounds 7] [--write docs/performance.md]
+    python -m tests.bench.reporting [--rounds 7] [--write docs/performance.md]
 
 Every figure is a median over rounds in which all contenders run in turn, each in a process of its own,
 so that a slow moment of the machine strikes them alike. Nothing else may run meanwhile. Peers are
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from quire import provenance
+from tests.bench.document import tell
 
 BLOCK = """\
 x = np.random.default_rng({seed}).standard_normal((700, 700))
@@ -225,12 +226,7 @@ def main() -> None:
             memory(),
         ]
     )
-    print(found)
-    if options.write:
-        begin, end = (f"<!-- {edge} of tests/bench/reporting.py -->" for edge in ("begin", "end"))
-        text = options.write.read_text()
-        head, _, rest = text.partition(begin)
-        options.write.write_text(f"{head}{begin}\n\n{found}\n{end}{rest.partition(end)[2]}")
+    tell(found, "reporting", options.write)
 
 
 if __name__ == "__main__":

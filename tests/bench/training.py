@@ -1,6 +1,6 @@
 """How fast a training step is, beside the peers that are installed.
 
-    python tests/bench/training.py [--quick] [--threads 2] [--write docs/performance.md]
+    python -m tests.bench.training [--quick] [--threads 2] [--write docs/performance.md]
 
 The step is that of the article: a tied pair, 784 inputs, Gaussian noise of deviation 0.3, ReLU, dropout
 of 0.5, the mean squared error, Adam; in float32. Contenders run in turn, round by round, each in a
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from quire import provenance
+from tests.bench.document import tell
 
 UNITS, NOISE, DROPOUT, RATE = 784, 0.3, 0.5, 1e-3
 HIDDEN, BATCHES = (100, 256, 1024), (32, 128, 512, 2048)
@@ -206,7 +207,7 @@ class Contender:
     """A contender in a process of its own."""
 
     def __init__(self, name: str, threads: int) -> None:
-        command = [sys.executable, __file__, "--serve", name, "--threads", str(threads)]
+        command = [sys.executable, "-m", "tests.bench.training", "--serve", name, "--threads", str(threads)]
         bound = {key: str(threads) for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
         self.name, self.peak = name, 0.0
@@ -360,12 +361,7 @@ def main() -> None:
             "",
         ]
     )
-    print(found)
-    if options.write:
-        begin, end = (f"<!-- {edge} of tests/bench/training.py -->" for edge in ("begin", "end"))
-        text = options.write.read_text()
-        head, _, rest = text.partition(begin)
-        options.write.write_text(f"{head}{begin}\n\n{found}\n{end}{rest.partition(end)[2]}")
+    tell(found, "training", options.write)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ def write_two(folder: Path) -> None:
                 pass
     with contextlib.suppress(ZeroDivisionError), open_report(folder / "a", reproducible=True) as log:
         log.p("First")
-        log.metadata(description="What it **found**")
+        log.p("*Not known yet.*", key="findings")
+        log.image(np.eye(2), "First of all")
+        log.image(np.eye(2), "The one to show", key="thumbnail")
+        log.p("What it **found**. And more.", key="findings")
         raise ZeroDivisionError
 
 
@@ -33,7 +36,10 @@ def test_the_list_shows_what_each_report_is(tmp_path: Path) -> None:
     text = path.read_text()
     assert all((tmp_path / unquote(href)).exists() for href in hrefs(text))
     assert text.index("## [A](a/a.md)") < text.index("## [The *second*](b/b.md)")
-    assert "What it **found**" in text
+    assert "What it **found**. And more.\n" in text
+    assert "Not known yet" not in text
+    assert "The one to show" in text
+    assert "First of all" not in text
     assert "**failed**" in text
     assert "It finds 4.5 of them.\n" in text
     assert "epochs = 3" in text
@@ -41,7 +47,7 @@ def test_the_list_shows_what_each_report_is(tmp_path: Path) -> None:
     assert "not a figure" not in text
     assert 'width="320" height="320"' in text
     assert "- [Details of it](b/details-of-it/details-of-it.md)\n  - [Deeper \\| yet](" in text
-    assert text.count("<img") == 1
+    assert text.count("<img") == 2
 
 
 def test_the_list_is_written_again_but_nothing_else_is_replaced(tmp_path: Path) -> None:

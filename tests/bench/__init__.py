@@ -1,0 +1,1 @@
+"""What things cost: benchmarks that anyone can run, beside peers, as `python -m tests.bench.NAME`."""
