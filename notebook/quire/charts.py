@@ -28,7 +28,7 @@ def describe(title: str, series: Mapping[str, Series], *, on_paper: bool = True)
         name: [p for p in line if math.isfinite(p[0]) and math.isfinite(p[1])]
         for name, line in series.items()
     }
-    is_counted = all(x.is_integer() for curve in curves.values() for x, _ in curve)
+    is_counted = all(float(x).is_integer() for curve in curves.values() for x, _ in curve)
     points = [{"step": x, "value": y, "series": name} for name, curve in curves.items() for x, y in curve]
     values = [value for curve in curves.values() for _, value in curve]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -118,7 +118,7 @@ def _course(line: Series) -> str:
 
 def _place(step: float) -> str:
     """A place on the axis: a step is told whole, anything else as one reads it."""
-    return f"step {step:.0f}" if step.is_integer() else f"{step:.4g}"
+    return f"step {step:.0f}" if float(step).is_integer() else f"{step:.4g}"
 
 
 def colours(number: int, *, on_paper: bool = True) -> list[str]:
