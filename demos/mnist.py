@@ -269,7 +269,6 @@ def widen(
                 optimiser=Adam(1e-3, max_norm=3.0),
                 schedule=schedules.Cosine(warmup=0.05),
                 average=0.999,
-                n_jobs=-1,
             )
             follow(log, steps, "By the longer recipe: cross-entropy", name)
     names = ("small, as above", "small, by the longer recipe", "wide, by the longer recipe")

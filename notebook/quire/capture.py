@@ -25,7 +25,7 @@ from quire.logs import LoggingDefaults
 from quire.streams import Router, Stream, flush_all, line_buffer_c
 
 # The longest pause between a print and its appearance: short enough for a debugger's prompt.
-_INTERVAL = 0.05
+_INTERVAL = 0.016
 _CHUNK = 1 << 20
 
 lock = threading.RLock()

@@ -194,6 +194,13 @@ async def timed_get(host: str, port: int, netloc: str, token: str) -> float:
     return time.perf_counter() - began
 
 
+def page_of(told: dict[str, Any]) -> float:
+    """How long the page of a server takes to come, in seconds."""
+    address = urlsplit(told["url"])
+    token = address.query.removeprefix("token=")
+    return asyncio.run(timed_get(address.hostname or "", told["port"], address.netloc, token))
+
+
 @contextmanager
 def serving(
     folder: Path, script: str, *options: str
@@ -337,6 +344,7 @@ def delays(folder: Path, seconds: float) -> Iterator[str]:
         seen = asyncio.run(watch(told, 200, seconds, ask=False))
     yield f"| bare aiohttp | {seen['median'] * 1e3:.0f} ms | {seen['p99'] * 1e3:.0f} ms |"
     with serving(folder, LINES, "--seconds", str(seconds + 6), "--rate", "200") as (told, process):
+        page_of(told)
         before = memory_of(server_of(process))
         seen = asyncio.run(watch(told, 200, seconds, ask=False))
         grown = memory_of(server_of(process)) - before
@@ -355,9 +363,7 @@ def starting(folder: Path, rounds: int) -> str:
         plain.append(time.perf_counter() - began)
         began = time.perf_counter()
         with serving(folder, LINES, "--seconds", "30") as (told, _):
-            address = urlsplit(told["url"])
-            token = address.query.removeprefix("token=")
-            asyncio.run(timed_get(address.hostname or "", told["port"], address.netloc, token))
+            page_of(told)
             served.append(time.perf_counter() - began)
     more = statistics.median(served) - statistics.median(plain)
     return f"From `quire serve` to the page: {more * 1e3:.0f} ms more than running the script bare.\n"
@@ -366,17 +372,11 @@ def starting(folder: Path, rounds: int) -> str:
 def many_lines(folder: Path, count: int) -> Iterator[str]:
     """So many lines: whether all are on disk, and when the page is there."""
     with serving(folder, MANY, "--count", str(count)) as (told, _):
-        address = urlsplit(told["url"])
-        token = address.query.removeprefix("token=")
-
-        def page() -> float:
-            return asyncio.run(timed_get(address.hostname or "", told["port"], address.netloc, token))
-
         began = time.perf_counter()
-        first = page()
+        first = page_of(told)
         printed(folder, f"printed {count}")
         spent = time.perf_counter() - began
-        last = page()
+        last = page_of(told)
         printed(folder, "The page stays")
         kept = sum(file.read_bytes().count(b"line ") for file in folder.glob("reports/script/etc/*.txt"))
     yield (

@@ -23,7 +23,7 @@ from quire.live.viewers import Viewers
 # How often the journal is looked at, in seconds: a person sees sixty pictures a second, and no more.
 _TICK = 0.016
 # Sending may take this share of the time; the rest of the machine is for the run.
-_SHARE = 0.1
+_SHARE = 0.2
 _LONGEST_TICK = 0.2
 # Files that are open beside connections: the journal, what is downloaded.
 _OTHER_FILES = 200
