@@ -294,12 +294,48 @@ def view_report(report: Path, **serving: Any) -> None:
     from quire.record import load
     from quire.serving import Serving
 
-    folder = report if report.is_dir() else report.parent
-    name = folder.resolve().name if report.is_dir() else report.stem
+    folder, name = _report_at(report)
     try:
         view(load(folder / f"{name}.json"), folder.resolve(), Serving(**serving))
     except (ReportError, ServeError) as error:
         raise Refused(str(error)) from error
+
+
+def _report_at(path: Path) -> tuple[Path, str]:
+    """The folder and the name of a report, given its folder or its Markdown file."""
+    folder = path if path.is_dir() else path.parent
+    return folder, folder.resolve().name if path.is_dir() else path.stem
+
+
+@cli.command("export")
+@click.argument("report", type=click.Path(path_type=Path, exists=True))
+@click.option("kind", "--html", flag_value="html", default=True, help="One HTML file (the default).")
+@click.option("kind", "--zip", flag_value="zip", help="The Markdown with its files, zipped.")
+@click.option(
+    "kind", "--pdf", flag_value="pdf", help="The HTML printed by the Chromium or Chrome that is there."
+)
+@click.option(
+    "target",
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="The file to write; by default the report's name in this folder.",
+)
+def export_report(report: Path, kind: str, target: Path | None) -> None:
+    """Write a finished REPORT (its folder, or its Markdown file) as one file; nothing is run.
+
+    The HTML holds its pictures, files and further pages. It looks as the live page does, and needs neither
+    a network nor scripts to be read.
+    """
+    from quire import exporting
+
+    folder, name = _report_at(report)
+    target = target or Path(f"{name}.{kind}")
+    try:
+        exporting.write(folder, name, kind, target)
+    except ReportError as error:
+        raise Refused(str(error)) from error
+    click.echo(f"Wrote {target} ({words.size(target.stat().st_size)}).")
 
 
 @cli.command("index")

@@ -79,6 +79,21 @@ _FRAMES = """() => {
     requestAnimationFrame(tick);
 }"""
 
+# From a key pressed in a field of numbers to the frame that shows the test picture of that number.
+_ANSWERS = """() => {
+    const field = document.activeElement;
+    window.waits = [];
+    window.began = 0;
+    field.addEventListener("keydown", () => { window.began = performance.now(); });
+    new MutationObserver(() => {
+        const shown = document.getElementById("moved").textContent;
+        if (!began || !shown.includes(`Test picture ${field.value}, a`)) return;
+        const since = began;
+        window.began = 0;
+        requestAnimationFrame(() => waits.push(performance.now() - since));
+    }).observe(document.getElementById("page"), { childList: true, subtree: true, characterData: true });
+}"""
+
 Row = tuple[str, float, str, float | None]
 """What was measured, how much it is, its unit, and the goal if there is one."""
 
@@ -150,6 +165,29 @@ def slide(page: Page, count: int) -> list[float]:
     return found
 
 
+def exploring(browser: Browser, count: int) -> Iterator[Row]:
+    """What a reader of the explorer waits for while both networks learn; the model's time is in it."""
+    demo = Path(__file__).parents[2] / "demos/explorer.py"
+    with served(demo.read_text(), "--epochs", "1000000") as run:
+        page = browser.new_page()
+        page.goto(run.url)
+        page.locator("#training-code").wait_for()
+        number = page.get_by_role("spinbutton", name="test picture")
+        number.fill("1")
+        number.press("Enter")
+        page.locator("#moved", has_text="Test picture 1, a").wait_for()
+        number.focus()
+        page.evaluate(_ANSWERS)
+        for done in range(count):
+            page.keyboard.press("ArrowUp")
+            while page.evaluate("waits.length") <= done:
+                page.wait_for_timeout(10)
+        waits = sorted(page.evaluate("waits"))
+        yield "explorer in training, from key to answer: median", statistics.median(waits), "ms", None
+        yield "explorer in training, the same: 95th percentile", waits[int(len(waits) * 0.95)], "ms", 100
+        page.close()
+
+
 def training(browser: Browser, lines: int, points: int, seconds: float) -> Iterator[Row]:
     """A long training, followed from its first line to its last."""
     parameters = ("--lines", str(lines), "--points", str(points), "--seconds", str(seconds))
@@ -205,6 +243,7 @@ def main() -> None:
         rows = [
             *sizes(),
             *reading(browser, 3 if options.quick else 9),
+            *exploring(browser, 20 if options.quick else 200),
             *training(browser, 1_000_000 // part, 100_000 // part, 60 / part),
         ]
         version = browser.version

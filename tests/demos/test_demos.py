@@ -34,7 +34,7 @@ def test_mnist_shows_what_the_article_showed(digits: Recorder) -> None:
     for heading in ("Layer 1: 8x8 to 6x6", "Layer 2: 6x6 to 4x4", "Tuning them together", "The worst errors"):
         assert heading in digits.headings
     curves = {event.chart for event in digits.events if isinstance(event, Metric)}
-    assert len(curves) == 5, "a curve for each layer, the tuning, and both classifiers"
+    assert len(curves) == 6, "one for each layer, the tuning, both classifiers, and the longer recipe"
     captions = " ".join(figure.caption for figure in digits.figures)
     for caption in ("The first 60 pictures", "The 36 units of layer 1", "The 16 units of layer 2"):
         assert caption in captions
@@ -65,6 +65,18 @@ def test_mnist_counts_what_is_taken_for_what(digits: Recorder) -> None:
         assert line[11] == row[int(str(line[0]))] / sum(row), "the accuracy for each class"
 
 
+def test_mnist_tells_what_recipe_and_room_give(digits: Recorder) -> None:
+    table = next(table for table in digits.tables if table.columns[0].name == "network")
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    assert [row["narrowest layer"] for row in rows] == [16, 16, 256]
+    assert rows[2]["parameters"] == 64 * 256 + 256 * 256 * 2 + 256 * 10 + 3 * 256 + 10
+    for row in rows:
+        assert float(str(row["of others"])) == pytest.approx(1 - int(str(row["errors"])) / 360)
+    told = next(text for text in digits.texts if text.startswith("The recipe alone takes"))
+    assert f"takes {rows[0]['errors']} errors to {rows[1]['errors']};" in told
+
+
 def test_mnist_says_its_findings_first(digits: Recorder) -> None:
     assert digits.texts[1].startswith("**What came out:** 16 numbers give a picture of\n64 pixels back")
 
@@ -73,7 +85,7 @@ def test_mnist_on_the_real_thing() -> None:
     """An epoch of each phase; five, as the report has them, give 97 % and more."""
     if not MNIST.is_dir():
         pytest.skip(f"MNIST is not at {MNIST}")
-    recorder = run("mnist", dataset="mnist", data=MNIST, epochs=1)
+    recorder = run("mnist", dataset="mnist", data=MNIST, epochs=1, wide=100)
     tuned = float([value for value in recorder.values if value.startswith("0.")][1])
     assert tuned > 0.95
 

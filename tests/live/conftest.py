@@ -32,7 +32,8 @@ class Served:
     def __init__(self, folder: Path, *options: str, script: str = "demo.py") -> None:
         self.folder = folder
         # To files: a pipe that nobody reads would hold the run up.
-        self.out, self.err = folder / f"{script}.out", folder / f"{script}.err"
+        name = Path(script).name
+        self.out, self.err = folder / f"{name}.out", folder / f"{name}.err"
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "quire", "serve", script, "--no-browser", "--json", *options],

@@ -277,8 +277,8 @@ def test_f18_a_forked_child_owns_no_socket(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_f19_interrupted(serve: Serve, number: int, status: int) -> None:
-    """F19, F20: by a signal to the command, with streams open; all has ended within 5 s."""
+async def test_f19_f20_interrupted(serve: Serve, number: int, status: int) -> None:
+    """By a signal to the command, with streams open; all has ended within 5 s."""
     served = serve(STEPS)
     async with served.client() as session:
         sockets = [await session.ws_connect("events?since=0&page=") for _ in range(190)]

@@ -82,13 +82,16 @@ def test_every_verb_of_the_design_is_there() -> None:
     assert [verb for verb in verbs.split() if not callable(getattr(NotebookOutput, verb, None))] == []
 
 
-def test_importing_costs_little() -> None:
-    """`import quire` is free; it brings in nothing, and what a script needs comes when it is used."""
+def test_f36_importing_brings_in_what_is_used() -> None:
+    """`import quire` is free; what a script needs comes when it is used. What it takes is in tests/bench."""
     code = "import sys; before = set(sys.modules); import quire; print(len(set(sys.modules) - before))"
     assert (
         int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
         < 10
     )
+    code = "from quire import NotebookOutput, open_report; import sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"aiohttp", "asyncio", "jinja2", "vl_convert", "matplotlib", "numpy"} & {*loaded.split()}
 
 
 def test_quire_and_its_models_do_not_know_each_other() -> None:

@@ -3,20 +3,18 @@
 import asyncio
 import base64
 import contextlib
-import io
 import json
 import math
-import zipfile
 from collections.abc import Awaitable, Callable
-from functools import partial
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import HttpVersion11, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
 from quire import charts, failures
+from quire.live import downloads
 from quire.live.asking import Unanswered
 from quire.live.channel import Message
 from quire.live.guard import refusal
@@ -24,7 +22,6 @@ from quire.live.run_view import RunView
 from quire.live.viewers import Viewer, Viewers, encoded, event_stream_frame, first_of, websocket_frame
 from quire.terminal_text import TerminalText
 from quire.web import assets
-from quire.web.export import export
 
 Answer = Awaitable[web.StreamResponse]
 
@@ -259,15 +256,13 @@ class Routes:
         """The report as one HTML file."""
         self._refresh()
         run = self._run()
-        text = await asyncio.to_thread(
-            export, run.feed.view(""), partial(_read, run), times=run.feed.renderer.times
-        )
+        text = await asyncio.to_thread(downloads.html, run)
         return _download(text.encode(), f"{run.name}.html", "text/html")
 
     async def zip(self, request: web.Request) -> web.StreamResponse:
         """The Markdown with its files."""
         run = self._run()
-        data = await asyncio.to_thread(_packed, run)
+        data = await asyncio.to_thread(downloads.packed, run)
         return _download(data, f"{run.name}.zip", "application/zip")
 
     # Requests to the run
@@ -421,31 +416,6 @@ def _download(data: bytes, name: str, kind: str) -> web.Response:
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
     }
     return web.Response(body=data, content_type=kind, headers=headers)
-
-
-def _read(run: RunView, page: str, href: str) -> bytes | None:
-    """A file of the report for its export."""
-    opened = run.file(page, href)
-    if opened is None:
-        return None
-    with opened:
-        return opened.read()
-
-
-def _packed(run: RunView) -> bytes:
-    """A zip of the report's Markdown and files, all that its events name."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, opened in run.all_files():
-            with opened:
-                _pack(archive, f"{run.name}/{name}", opened)
-    return stream.getvalue()
-
-
-def _pack(archive: zipfile.ZipFile, name: str, opened: BinaryIO) -> None:
-    with archive.open(name, "w") as target:
-        while piece := opened.read(_PIECE):
-            target.write(piece)
 
 
 def errors() -> Middleware:
