@@ -338,6 +338,46 @@ def export_report(report: Path, kind: str, target: Path | None) -> None:
     click.echo(f"Wrote {target} ({words.size(target.stat().st_size)}).")
 
 
+@cli.command("check")
+@click.argument("report", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "relative",
+    "--rtol",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="The share by which numbers may differ, in tables, texts, output and curves.",
+)
+@click.option(
+    "pixels",
+    "--ptol",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="The root mean square by which pictures may differ, where white is 1.",
+)
+def check_report(report: Path, relative: float, pixels: float) -> None:
+    """Run REPORT (its folder, or its Markdown file) again, and list what it now tells differently.
+
+    It is run with its parameters, from the current folder; the report itself stays as it is. The exit
+    status is 1 if anything differs, in the code that ran or in what came of it. Times, comments and where
+    the code stands do not count.
+    """
+    from quire import checking
+    from quire.comparison import Tolerance, told
+
+    folder, name = _report_at(report)
+    try:
+        found = checking.check(folder, name, Tolerance(relative, pixels))
+    except ReportError as error:
+        raise Refused(str(error)) from error
+    if found:
+        click.echo(told(found))
+        click.echo(f"{name} differs in {words.count(len(found), 'place')}.")
+        raise SystemExit(1)
+    click.echo(f"{name} still tells what it told.")
+
+
 @cli.command("index")
 @click.argument(
     "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("reports")
