@@ -99,11 +99,11 @@ Row = tuple[str, float, str, float | None]
 
 
 @contextmanager
-def served(script: str, *parameters: str) -> Iterator[Served]:
-    """The script under `quire serve`, in a folder of its own."""
+def served(text: str, *parameters: str, script: str = "demo.py") -> Iterator[Served]:
+    """A script with this text under `quire serve`, in a folder of its own."""
     with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "demo.py").write_text(script)
-        one = Served(Path(name), *parameters)
+        (Path(name) / script).write_text(text)
+        one = Served(Path(name), *parameters, script=script)
         try:
             yield one
         finally:
@@ -168,7 +168,7 @@ def slide(page: Page, count: int) -> list[float]:
 def exploring(browser: Browser, count: int) -> Iterator[Row]:
     """What a reader of the explorer waits for while both networks learn; the model's time is in it."""
     demo = Path(__file__).parents[2] / "demos/explorer.py"
-    with served(demo.read_text(), "--epochs", "1000000") as run:
+    with served(demo.read_text(), "--epochs", "1000000", script=demo.name) as run:
         page = browser.new_page()
         page.goto(run.url)
         page.locator("#training-code").wait_for()
@@ -183,8 +183,10 @@ def exploring(browser: Browser, count: int) -> Iterator[Row]:
             while page.evaluate("waits.length") <= done:
                 page.wait_for_timeout(10)
         waits = sorted(page.evaluate("waits"))
-        yield "explorer in training, from key to answer: median", statistics.median(waits), "ms", None
-        yield "explorer in training, the same: 95th percentile", waits[int(len(waits) * 0.95)], "ms", 100
+        # The goal is for what the page adds; a step and a look at the test pictures are in these.
+        named = "explorer in training, from key to answer, the networks' own time in it"
+        yield f"{named}: median", statistics.median(waits), "ms", None
+        yield f"{named}: 95th percentile", waits[int(len(waits) * 0.95)], "ms", None
         page.close()
 
 
