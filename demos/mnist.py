@@ -30,11 +30,11 @@ from quire_models import (
 LAYERS: dict[Shape, list[Shape]] = {(8, 8): [(6, 6), (4, 4)], (28, 28): [(10, 10), (5, 5)]}
 EPOCHS = {"digits": 60, "mnist": 5, "fashion-mnist": 5}
 BATCH = {"digits": 32, "mnist": 100, "fashion-mnist": 100}
-# The wide network: units of each layer, and how many times as long it learns.
-WIDE, LONGER = (
-    {"digits": 256, "mnist": 1000, "fashion-mnist": 1000},
-    {"digits": 1, "mnist": 6, "fashion-mnist": 6},
-)
+# The wide network has so many units in each layer; the longer recipe goes on so many times as long, in
+# batches of so many.
+WIDE = {"digits": 256, "mnist": 1000, "fashion-mnist": 1000}
+LONGER = {"digits": 1, "mnist": 6, "fashion-mnist": 6}
+LARGER = {"digits": 32, "mnist": 256, "fashion-mnist": 256}
 
 
 def mnist(
@@ -77,7 +77,15 @@ def mnist(
     )
     epochs = epochs or EPOCHS[dataset]
     settings = Settings(
-        digits, epochs, LONGER[dataset] * epochs, BATCH[dataset], noise, dropout, wide or WIDE[dataset], seed
+        digits,
+        epochs=epochs,
+        batch=BATCH[dataset],
+        longer=LONGER[dataset] * epochs,
+        larger=LARGER[dataset],
+        noise=noise,
+        dropout=dropout,
+        wide=wide or WIDE[dataset],
+        seed=seed,
     )
     stack = learn_layers(log, settings)
     tune(log, settings, stack)
@@ -103,8 +111,9 @@ class Settings:
 
     digits: Dataset
     epochs: int
-    longer: int
     batch: int
+    longer: int
+    larger: int
     noise: float
     dropout: float
     wide: int
@@ -244,9 +253,9 @@ def widen(
     Returns:
         The classifier that has both.
     """
-    log.h2("The way to fewer errors")
+    log.h2("A better recipe, or more room?")
     log.p(f"""
-        Does the small network lack a better recipe, or room? First it learns once more from where it was
+        Which of them takes more errors away? First the small network learns once more from where it was
         before it saw a label, by a recipe of today: {s.longer} epochs, at a rate that rises and then falls
         along half a cosine; more noise on the picture; weights that are averaged over the last steps, and
         kept short. Then three layers of {s.wide:,} units learn by the same recipe, from random weights.
@@ -265,7 +274,7 @@ def widen(
                 digits.train_images,
                 digits.train_labels,
                 epochs=s.longer,
-                batch=s.batch,
+                batch=s.larger,
                 optimiser=Adam(1e-3, max_norm=3.0),
                 schedule=schedules.Cosine(warmup=0.05),
                 average=0.999,
