@@ -82,14 +82,15 @@ def initialisation(
     show_rates(log, digits, max(1, length // 5), BATCH[dataset], seed)
     best = min(outcomes, key=lambda outcome: last(outcome))
     article = next(outcome for outcome in outcomes if outcome.name == "distance")
-    early = first(article) / min(first(outcome) for outcome in outcomes)
+    seen = list(article.errors)[len(article.errors) // 2]
+    early = article.errors[seen] / min(outcome.errors[seen] for outcome in outcomes)
     log.p(
         f"""
         **What came out:** weights by distance alone begin with an effective rank of
         {article.rank_before:.1f}, where {CODES[digits.shape][0] * CODES[digits.shape][1]} would be
-        possible. At the first look their error is {early:.1f} times that of the best, at the last
-        {last(article) / last(best):.2f} times. The least error in the end has **{best.name}**:
-        {last(best):.4f}.
+        possible. After {seen:,} pictures their error is {early:.1f} times the least of all, after
+        {list(article.errors)[-1]:,} it is {last(article) / last(best):.2f} times. The least error in the end
+        has **{best.name}**: {last(best):.4f}.
         """,
         key="findings",
     )
