@@ -38,7 +38,7 @@ reports:  ## the committed reports, anew (MNIST beside the checkout, in ../share
 	$(PYTHON) -m quire run demos/similarity.py --reproducible $(MNIST)
 	$(PYTHON) -m quire run demos/clusters.py --reproducible $(MNIST)
 	$(PYTHON) -m quire run demos/explorer.py --reproducible $(MNIST)
-	$(PYTHON) -m quire index reports
+	$(PYTHON) -m quire index reports --title 'The gallery'
 
 golden:  ## the golden reports, anew; look at the difference before you commit it
 	QUIRE_GOLDEN=write $(PYTHON) -m pytest tests/notebook/test_markdown.py

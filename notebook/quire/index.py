@@ -40,7 +40,7 @@ class Entry:
         picture: its picture with the key "thumbnail", or else its first one, relative to the document.
         started: when it began, or "" if it does not tell times.
         state: how its run ended.
-        parameters: what its run was given.
+        parameters: what its run was given; those that are None are not shown.
         figures: the numbers of its metadata.
         pages: the titles and documents of its subreports, with how deep each stands.
     """
@@ -153,6 +153,7 @@ def _linked_picture(image: Picture, document: str) -> str:
 
 def _facts(entry: Entry) -> Iterator[str]:
     yield "" if entry.state == "done" else f"**{entry.state}**"
-    yield md.escape(" · ".join(f"{name} = {words.cell(value)}" for name, value in entry.parameters.items()))
+    given = {name: value for name, value in entry.parameters.items() if value is not None}
+    yield md.escape(" · ".join(f"{name} = {words.cell(value)}" for name, value in given.items()))
     yield md.escape(" · ".join(f"{name}: {words.cell(value)}" for name, value in entry.figures.items()))
     yield entry.started[:10]

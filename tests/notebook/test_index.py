@@ -12,7 +12,7 @@ from tests.notebook.reports import hrefs
 
 
 def write_two(folder: Path) -> None:
-    with open_report(folder / "b", parameters={"epochs": 3}) as log:
+    with open_report(folder / "b", parameters={"epochs": 3, "data": None}) as log:
         log.h1("The *second*")
         log.p("It finds 4.5 of them. More is said here.")
         log.image(np.eye(4), "A diagonal", scale=100)
@@ -42,7 +42,7 @@ def test_the_list_shows_what_each_report_is(tmp_path: Path) -> None:
     assert "First of all" not in text
     assert "**failed**" in text
     assert "It finds 4.5 of them.\n" in text
-    assert "epochs = 3" in text
+    assert "<sub>epochs = 3<br>" in text
     assert "accuracy: 0.9877" in text
     assert "not a figure" not in text
     assert 'width="320" height="320"' in text
