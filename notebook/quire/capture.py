@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, TextIO
 from quire.logs import LoggingDefaults
 from quire.streams import Router, Stream, flush_all, line_buffer_c
 
-# The longest pause between a print and its appearance: short enough for a debugger's prompt.
+# The longest pause between a print and its appearance: that between two pictures of a screen.
 _INTERVAL = 0.016
 _CHUNK = 1 << 20
 

@@ -6,10 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from quire import record
 from quire.comparison import Difference, Told, Tolerance, differences
 from quire.errors import ReportError
-from quire.events import Opened
 
 
 def check(folder: Path, name: str, tolerance: Tolerance) -> list[Difference]:
@@ -24,7 +22,7 @@ def check(folder: Path, name: str, tolerance: Tolerance) -> list[Difference]:
         ReportError: it has no record, or it cannot be run again: why, and what to do.
     """
     before = Told(folder, name)
-    command = _command(folder, name)
+    command = _again(before.command, name)
     with tempfile.TemporaryDirectory(prefix="quire-") as output:
         done = subprocess.run(
             [sys.executable, "-m", "quire", *command, "--output", output],
@@ -41,18 +39,17 @@ def check(folder: Path, name: str, tolerance: Tolerance) -> list[Difference]:
         return list(differences(before, Told(again, name), tolerance))
 
 
-def _command(folder: Path, name: str) -> list[str]:
-    """What the report was made by, to be run again."""
-    opened = next(e for e in record.load(folder / f"{name}.json", output=False) if isinstance(e, Opened))
-    words = shlex.split(opened.command)
+def _again(command: str, name: str) -> list[str]:
+    """The words by which a report that `command` made is made again."""
+    words = shlex.split(command)
     if words[:1] != ["quire"] or words[1:2] not in (["run"], ["serve"]):
-        made = f"by `{opened.command}`" if opened.command else "by a script of its own"
+        made = f"by `{command}`" if command else "by a script of its own"
         raise ReportError(
             f"{name} was made {made}, not by `quire run` or `quire serve`: only these can be run again"
         )
     script = Path(words[2].partition("::")[0])
     if not script.is_file():
         raise ReportError(
-            f"{script} is no file here: check {name} from the folder in which `{opened.command}` was run"
+            f"{script} is no file here: check {name} from the folder in which `{command}` was run"
         )
     return words[1:] if words[1] == "run" else [*words[1:], "--no-browser", "--exit-when-done"]

@@ -3,6 +3,7 @@
 import ast
 import io
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from quire.events import (
     Link,
     Metadata,
     Metric,
+    Opened,
     Output,
     Picture,
     Progress,
@@ -72,6 +74,9 @@ class Told:
         folder: the folder of the report.
         name: of the report.
 
+    Attributes:
+        command: what it was made by, or "" if that is not known.
+
     Raises:
         ReportError: there is no record, or none that can be read.
     """
@@ -81,6 +86,7 @@ class Told:
         self.output: dict[str, str] = {}
         self.series: dict[str, dict[str, list[tuple[float, float]]]] = {}
         self.fields: dict[str, object] = {}
+        self.command = ""
         self.closed: Closed | None = None
         self._pages = {"": folder}
         for event in record.load(folder / f"{name}.json"):
@@ -98,14 +104,14 @@ class Told:
             curves.setdefault(event.name, []).append((event.step, event.value))
         elif isinstance(event, Metadata):
             self.fields |= event.fields
+        elif isinstance(event, Opened):
+            self.command = event.command
         elif isinstance(event, Closed):
             self.closed = event
 
     def folder(self, key: str) -> Path:
-        """The folder of the page on which the block `key` stands: keys begin with that of their page."""
-        while key not in self._pages:
-            key = key.rpartition("-")[0]
-        return self._pages[key]
+        """The folder of the page on which the block `key` stands."""
+        return self._pages[record.page_of(key, self._pages)]
 
     def file(self, block: Block, href: str) -> bytes | None:
         """The content of a file that a block names; None if it cannot be read."""
@@ -266,9 +272,7 @@ def _close(one: str, other: str, tolerance: Tolerance) -> bool:
 
 def _cut(one: str, other: str) -> tuple[str, str]:
     """The part of two lines around the first sign that differs."""
-    at = next(
-        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
+    at = len(os.path.commonprefix([one, other]))  # noqa: RUF071 -- of texts: sign by sign is what is wanted
     start = max(0, at - _SHOWN // 3)
     return one[start : start + _SHOWN], other[start : start + _SHOWN]
 

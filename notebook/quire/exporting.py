@@ -13,7 +13,8 @@ from quire.journal import Journal
 from quire.live import downloads
 from quire.live.run_view import RunView
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""What can print a page, by the names that it has on the path."""
 # Nothing that is printed comes from elsewhere: the file is Quire's own, and its policy forbids requests.
 _PRINT = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
@@ -65,7 +66,7 @@ def _html(run: RunView) -> bytes:
 
 def _pdf(run: RunView) -> bytes:
     """The HTML as a browser prints it."""
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise ReportError(
             "a PDF is printed by Chromium or Chrome, and neither is on the path: install one (on Debian, "

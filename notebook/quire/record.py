@@ -8,7 +8,7 @@ is named by the file that holds it.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +86,17 @@ def _events(told: list[dict[str, Any]], folder: Path) -> Iterator[Event]:
     pages = {"": folder}
     for event in told:
         if event["event"] == "Output" and "file" in event:
-            text = _text(pages[_page(event["parent"], pages)] / event["file"])
+            text = _text(pages[page_of(event["parent"], pages)] / event["file"])
             yield Output(parent=event["parent"], text=text)
             continue
         made = codec.from_json(event)
         if isinstance(made, Subreport):
-            pages[made.key] = pages[_page(made.parent, pages)] / made.folder
+            pages[made.key] = pages[page_of(made.parent, pages)] / made.folder
         yield made
 
 
-def _page(key: str, pages: dict[str, Path]) -> str:
-    """The page on which the block `key` stands: keys begin with that of their page."""
+def page_of(key: str, pages: Container[str]) -> str:
+    """Of the keys of pages, that of the one on which the block `key` stands: keys begin with their page's."""
     while key not in pages:
         key = key.rpartition("-")[0]
     return key

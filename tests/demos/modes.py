@@ -1,11 +1,21 @@
-"""A demo in both modes, each in a process of its own."""
+"""A demo as tests run it: recorded, and in both modes, each in a process of its own."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from quire import script
+from quire.testing import Recorder, record
 
 ROOT = Path(__file__).parents[2]
+
+
+def recorded(name: str, **parameters: Any) -> Recorder:
+    """What a demo tells."""
+    path = ROOT / "demos" / f"{name}.py"
+    return record(script.demo_in(script.load(path), path), **parameters)
 
 
 def run_and_serve(name: str, folder: Path, *options: str) -> tuple[dict[str, str], dict[str, str]]:

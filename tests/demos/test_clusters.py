@@ -7,8 +7,8 @@ import pytest
 
 from quire import script
 from quire.events import Table
-from quire.testing import Recorder, record
-from tests.demos.modes import ROOT
+from quire.testing import Recorder
+from tests.demos.modes import ROOT, recorded
 
 DEMO = ROOT / "demos/clusters.py"
 WAYS = ["pixels", "principal components", "first layer's code", "code"]
@@ -20,8 +20,8 @@ def clusters() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def quick(clusters: ModuleType) -> Recorder:
-    return record(script.demo_in(clusters, DEMO), quick=True)
+def quick() -> Recorder:
+    return recorded("clusters", quick=True)
 
 
 def column(table: Table, name: str) -> list[float]:

@@ -9,8 +9,8 @@ import scipy.stats
 
 from quire import script
 from quire.events import Table
-from quire.testing import Recorder, record
-from tests.demos.modes import ROOT
+from quire.testing import Recorder
+from tests.demos.modes import ROOT, recorded
 
 DEMO = ROOT / "demos/codec.py"
 NAMES = ["autoencoder", "PCA", "JPEG", "WebP"]
@@ -22,8 +22,8 @@ def codec() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def quick(codec: ModuleType) -> Recorder:
-    return record(script.demo_in(codec, DEMO), quick=True)
+def quick() -> Recorder:
+    return recorded("codec", quick=True)
 
 
 def rates(recorder: Recorder) -> list[Table]:

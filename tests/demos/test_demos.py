@@ -1,25 +1,16 @@
 """The demos run, and what they say holds."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from quire import script
 from quire.events import Metric, Picture
-from quire.testing import Recorder, record
+from quire.testing import Recorder
+from tests.demos.modes import ROOT, recorded
 
-ROOT = Path(__file__).parents[2]
 MNIST = ROOT.parent / "shared/data/mnist"
 
 
-def run(name: str, **parameters: Any) -> Recorder:
-    path = ROOT / "demos" / f"{name}.py"
-    return record(script.demo_in(script.load(path), path), **parameters)
-
-
 def test_hello() -> None:
-    recorder = run("hello", count=4)
+    recorder = recorded("hello", count=4)
     assert recorder.values == ["10"]
     assert recorder.output == "summing 1 2 3 4\n"
 
@@ -27,7 +18,7 @@ def test_hello() -> None:
 @pytest.fixture(scope="module")
 def digits() -> Recorder:
     """The main job, with a third of its epochs."""
-    return run("mnist", epochs=20)
+    return recorded("mnist", epochs=20)
 
 
 def test_mnist_shows_what_the_article_showed(digits: Recorder) -> None:
@@ -85,13 +76,13 @@ def test_mnist_on_the_real_thing() -> None:
     """An epoch of each phase; five, as the report has them, give 97 % and more."""
     if not MNIST.is_dir():
         pytest.skip(f"MNIST is not at {MNIST}")
-    recorder = run("mnist", dataset="mnist", data=MNIST, epochs=1, wide=100)
+    recorder = recorded("mnist", dataset="mnist", data=MNIST, epochs=1, wide=100)
     tuned = float([value for value in recorder.values if value.startswith("0.")][1])
     assert tuned > 0.95
 
 
 def test_initialisation_compares_what_it_says() -> None:
-    recorder = run("initialisation", quick=True)
+    recorder = recorded("initialisation", quick=True)
     curves = {event.name for event in recorder.events if isinstance(event, Metric)}
     assert curves == {"distance", "distance-signed", "glorot", "he", "orthogonal"}
     ranks = {str(row[0]): float(str(row[1])) for row in recorder.tables[0].rows}

@@ -12,10 +12,9 @@ import aiohttp
 import numpy as np
 import pytest
 
-from quire import script
 from quire.events import Control, Picture
-from quire.testing import Recorder, record
-from tests.demos.modes import ROOT
+from quire.testing import Recorder
+from tests.demos.modes import ROOT, recorded
 from tests.live.conftest import Served, state, until
 
 DEMO = ROOT / "demos/explorer.py"
@@ -28,7 +27,7 @@ for row in range(4, 15):
 
 @pytest.fixture(scope="module")
 def report() -> Recorder:
-    return record(script.demo_in(script.load(DEMO), DEMO), quick=True)
+    return recorded("explorer", quick=True)
 
 
 def test_explorer_has_a_part_for_each_thing_to_do(report: Recorder) -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from quire import script
 from quire.events import Picture, Table
-from quire.testing import Recorder, record
-from tests.demos.modes import ROOT
+from quire.testing import Recorder
+from tests.demos.modes import ROOT, recorded
 
 DEMO = ROOT / "demos/photograph.py"
 
 
 @pytest.fixture(scope="module")
 def quick() -> Recorder:
-    return record(script.demo_in(script.load(DEMO), DEMO), quick=True)
+    return recorded("photograph", quick=True)
 
 
 def table(recorder: Recorder, column: str) -> Table:

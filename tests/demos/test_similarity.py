@@ -5,8 +5,8 @@ import pytest
 
 from quire import script
 from quire.events import Table
-from quire.testing import Recorder, record
-from tests.demos.modes import ROOT
+from quire.testing import Recorder
+from tests.demos.modes import ROOT, recorded
 
 DEMO = ROOT / "demos/similarity.py"
 MEASURES = ["pixels", "principal components", "first layer's code", "code"]
@@ -14,7 +14,7 @@ MEASURES = ["pixels", "principal components", "first layer's code", "code"]
 
 @pytest.fixture(scope="module")
 def report() -> Recorder:
-    return record(script.demo_in(script.load(DEMO), DEMO), quick=True)
+    return recorded("similarity", quick=True)
 
 
 def column(table: Table, name: str) -> list[float]:

@@ -12,9 +12,8 @@ from click.testing import CliRunner, Result
 
 from quire import NotebookOutput, open_report
 from quire.cli import cli
+from quire.exporting import BROWSERS
 from tests.notebook.reports import check
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 @pytest.fixture

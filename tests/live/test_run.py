@@ -98,15 +98,12 @@ async def test_f1_a_failing_run_says_so(serve: Serve) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 async def test_f3_a_killed_run(serve: Serve, number: int) -> None:
-    """F3, F33: the page says how the run died, and serves on; the report says so too.
-
-    Within 2 s, and where the machine is busy in the end.
-    """
+    """F3, F33: the page says within 2 s how the run died, and serves on; the report says so too."""
     served = serve(STEPS)
     async with served.client() as session:
         wait_for(lambda: "step 5" in served.out.read_text())
         os.kill(served.pid, number)
-        told = await until(session, "died", 10)
+        told = await until(session, "died", 2)
         assert f"signal {int(number)}" in told["detail"]
         async with session.get("") as answer:
             assert "step 5" in await answer.text()
