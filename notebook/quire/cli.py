@@ -116,12 +116,14 @@ def serve_demo(
     *,
     output: Path,
     reproducible: bool,
+    force: bool,
     **serving: Any,
 ) -> None:
     """Runs a demo, writes its report, and serves it meanwhile and afterwards."""
     from quire.serving import Serving
 
-    run_demo(demo, name, values, output=output, reproducible=reproducible, live=Serving(**serving))
+    live = Serving(**serving)
+    run_demo(demo, name, values, output=output, reproducible=reproducible, force=force, live=live)
 
 
 def run_demo(
@@ -131,6 +133,7 @@ def run_demo(
     *,
     output: Path,
     reproducible: bool,
+    force: bool,
     live: "bool | Serving" = False,
 ) -> None:
     """Runs a demo and writes its report."""
@@ -144,13 +147,21 @@ def run_demo(
     folder = output / name
     try:
         log = open_report(
-            folder, parameters=plain(values), command=command, reproducible=reproducible, live=live
+            folder,
+            parameters=plain(values),
+            command=command,
+            reproducible=reproducible,
+            live=live,
+            force=force,
         )
     except (ReportError, ServeError) as error:
         raise Refused(str(error)) from error
     signal.signal(signal.SIGINT, partial(_interrupt, log))
     try:
         with log:
+            for value in values.values():
+                if isinstance(value, Path) and value.exists():
+                    log.data(value)
             result = demo(log, **values)
             if inspect.iscoroutine(result):
                 import asyncio
@@ -192,6 +203,11 @@ _RUN_OPTIONS = [
         ["reproducible", "--reproducible"],
         is_flag=True,
         help="Leave out times, machine and commit, so that equal runs write equal bytes.",
+    ),
+    click.Option(
+        ["force", "--force"],
+        is_flag=True,
+        help="Replace the report even if it was edited by hand since it was written.",
     ),
 ]
 
@@ -376,6 +392,26 @@ def check_report(report: Path, relative: float, pixels: float) -> None:
         click.echo(f"{name} differs in {words.count(len(found), 'place')}.")
         raise SystemExit(1)
     click.echo(f"{name} still tells what it told.")
+
+
+@cli.command("status")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True), default=Path("reports"))
+@click.option("--strict", is_flag=True, help="Count a change in a library of yours, too.")
+def tell_status(folder: Path, strict: bool) -> None:
+    """Tell which reports below FOLDER (by default, reports) are stale; nothing is run.
+
+    A report is stale if the code that it quotes, another part of its script, or its data was changed
+    since, or if its own files were. The exit status is 1 if any is.
+    """
+    from quire import status
+
+    try:
+        found = status.standings(folder if folder.is_dir() else folder.parent, strict=strict)
+    except ReportError as error:
+        raise Refused(str(error)) from error
+    click.echo(status.told(found))
+    if any(each.faults for each in found):
+        raise SystemExit(1)
 
 
 @cli.command("index")

@@ -68,6 +68,19 @@ class Metadata(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Used(Event):
+    """The run was made from the file, or the folder (ending in "/"), `path`, which had this SHA-256.
+
+    `path` is relative to the work tree, or to where the run was started. A `source` is the author's code
+    that may be quoted, a `library` other code of the author's, of a folder all `.py` files.
+    """
+
+    path: str
+    sha256: str
+    kind: Literal["source", "library", "data"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output(Event):
     """Text that was printed, logged or written by anything, within the block `parent` or none (`""`)."""
 

@@ -1,10 +1,12 @@
 """The folder of a report: who may write there, what was written, and nothing left over."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
+from quire import digests, edits
 from quire.errors import ReportError
 from quire.lock import Lock
 from quire.names import Names, file_name, slug
@@ -66,17 +68,18 @@ class ReportFolder:
         self._inner: dict[str, ReportFolder] = {}
 
     @classmethod
-    def claim(cls, path: Path, *, keep: bool = False) -> "ReportFolder":
+    def claim(cls, path: Path, *, keep: bool = False, force: bool = False) -> "ReportFolder":
         """Makes the folder `path` if need be, and locks it for this process.
 
         Args:
             path: the folder.
             keep: whether to leave alone what a killed run left half done.
+            force: whether to replace a report that was edited by hand.
 
         Raises:
             ReportInUse: another run is writing this report.
             ReportError: the folder cannot be made or written, or holds a document of the same name
-                that Quire did not write.
+                that Quire did not write, or one that was edited since.
         """
         name = file_name(path.resolve().name)
         if path.exists() and not path.is_dir():
@@ -89,7 +92,7 @@ class ReportFolder:
         except OSError as error:
             raise ReportError(f"cannot write a report in {path}: {error.strerror}") from error
         try:
-            _check_is_ours(path / f"{name}.md")
+            _check_is_ours(path, name, force=force)
             # What runs may change the working folder; the report stays where it was begun.
             whole = path.absolute()
             return cls(whole, name, _Ledger(whole, lock, keep=keep))
@@ -154,16 +157,29 @@ class ReportFolder:
         """Opens the file `href`, emptied, to be written as text comes."""
         return self._claim_file(href).open("wb")
 
-    def write_document(self, text: str, *, durable: bool = False) -> None:
-        """Replaces the page by `text`. If `durable`, the disk has it before this returns."""
+    def write_document(self, content: bytes, *, durable: bool = False) -> None:
+        """Replaces the page by `content`. If `durable`, the disk has it before this returns."""
         self._ledger.add(self.document)
         self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.document, text.encode("utf-8", "backslashreplace"), durable=durable)
+        write_whole(self.document, content, durable=durable)
 
     def write_record(self, text: str) -> None:
         """Replaces the record of the run, from which the page was written, by `text`."""
         self._ledger.add(self.record)
         write_whole(self.record, text.encode("utf-8", "backslashreplace"))
+
+    def remove_record(self) -> None:
+        """Removes the record, of a run whose page could not be written."""
+        with contextlib.suppress(OSError):
+            self.record.unlink()
+
+    def listed(self, path: Path) -> str:
+        """The name of a file of this page, relative to the folder of the whole report."""
+        return self._ledger.name(path)
+
+    def digests(self) -> dict[str, str]:
+        """The digest of each file that this run wrote in the whole report by now."""
+        return self._ledger.digests()
 
     def release(self, *, tidy: bool) -> None:
         """Unlocks the report.
@@ -193,9 +209,21 @@ class _Ledger:
         for leftover in () if keep else root.rglob(".quire-*.tmp"):
             leftover.unlink(missing_ok=True)
 
+    def name(self, path: Path) -> str:
+        """How the list calls `path`."""
+        return path.relative_to(self._root).as_posix()
+
+    def digests(self) -> dict[str, str]:
+        """The digest of each file that was written by now and is still there."""
+        found = {}
+        for name in self._now:
+            with contextlib.suppress(OSError):
+                found[name] = digests.of_file(self._root / name)
+        return found
+
     def add(self, path: Path) -> None:
         """Puts `path` on the list; on disk before this returns."""
-        name = path.relative_to(self._root).as_posix()
+        name = self.name(path)
         if name in self._now:
             return
         if name not in self._before:
@@ -205,7 +233,7 @@ class _Ledger:
 
     def is_foreign(self, path: Path) -> bool:
         """Whether `path` exists and Quire did not write it."""
-        return path.relative_to(self._root).as_posix() not in self._before and os.path.lexists(path)
+        return self.name(path) not in self._before and os.path.lexists(path)
 
     def close(self, *, tidy: bool) -> None:
         """Removes what this run did not write again, if `tidy`, and leaves the list of what it did."""
@@ -266,13 +294,15 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".quire-{path.name}.tmp")
 
 
-def _check_is_ours(document: Path) -> None:
-    try:
-        with document.open(encoding="utf-8", errors="replace") as file:
-            head = file.read(4096)
-    except FileNotFoundError:
-        return
-    if head and f"\n{MARK}" not in head.partition("\n---\n")[0]:
+def _check_is_ours(folder: Path, name: str, *, force: bool) -> None:
+    document = folder / f"{name}.md"
+    page = edits.edited(folder, name)
+    if page is not None and not force:
+        raise ReportError(
+            f"{page} was edited by hand since it was written: bring the change into the script, or keep a "
+            "copy, then run with --force to replace it (in a script of your own, force=True)"
+        )
+    if page is None and document.exists() and f"\n{MARK}" not in (edits.head(document) or f"\n{MARK}"):
         raise ReportError(
             f"{document} exists and was not written by Quire: move it, or choose another folder"
         )

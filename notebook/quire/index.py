@@ -62,10 +62,19 @@ def entries(folder: Path) -> list[Entry]:
     Raises:
         ReportError: there is none, or a record cannot be read.
     """
+    return [_entry(path, folder) for path in records(folder)]
+
+
+def records(folder: Path) -> list[Path]:
+    """The records of the reports below `folder`, by their names.
+
+    Raises:
+        ReportError: there is none.
+    """
     found = [
-        _entry(path, folder)
+        path
         for path in sorted(folder.rglob("*.json"))
-        if path.stem == path.parent.name and path.with_suffix(".md").exists()
+        if path.stem == path.resolve().parent.name and path.with_suffix(".md").exists()
     ]
     if not found:
         raise ReportError(f"{words.place(folder)} holds no report: `quire run SCRIPT` writes one")

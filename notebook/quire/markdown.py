@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import BinaryIO
 
-from quire import __version__, charts, record, words
+from quire import __version__, charts, digests, record, words
 from quire.errors import ReportError
 from quire.events import (
     Block,
@@ -21,6 +21,7 @@ from quire.events import (
     Output,
     Picture,
     Subreport,
+    Used,
     Value,
 )
 from quire.folder import ReportFolder
@@ -81,19 +82,29 @@ class MarkdownBackend:
                 self._timer.cancel()
             self._tree.root.end()
             self._draw_charts()
+        folder = self._pages[""].folder
         try:
-            self._write_pages(durable=True)
-            self._pages[""].folder.write_record(self._record())
+            # The record first: whoever finds a page that it does not know finds one that was edited.
+            with self._disk:
+                pages = self._composed()
+                try:
+                    folder.write_record(self._record(pages))
+                finally:
+                    self._write(pages, durable=True)
         except OSError as error:
-            document = words.place(self._pages[""].folder.document)
+            folder.remove_record()
             raise ReportError(
-                f"cannot write {document}: {error.strerror or error}; what was written before is still there"
+                f"cannot write {words.place(folder.document)}: {error.strerror or error}; "
+                "what was written before is still there"
             ) from error
 
-    def _record(self) -> str:
-        run = self._run
+    def _record(self, pages: list[tuple[ReportFolder, bytes]]) -> str:
+        run, outputs = self._run, self._pages[""].folder.digests()
+        for folder, content in pages:
+            outputs[folder.listed(folder.document)] = digests.of_text(content)
         before = [run.opened, Metadata(fields=run.metadata) if run.metadata else None]
-        return record.dumps(filter(None, before), self._tree, filter(None, [run.closed]))
+        after = [*run.used.values(), *filter(None, [run.closed])]
+        return record.dumps(filter(None, before), self._tree, after, outputs)
 
     def _take(self, event: Event) -> None:
         self._tree.add(event)
@@ -103,6 +114,8 @@ class MarkdownBackend:
             self._run.closed = event
         elif isinstance(event, Metadata):
             self._run.metadata |= event.fields
+        elif isinstance(event, Used):
+            self._run.used[event.path] = event
         elif isinstance(event, Subreport) and event.key not in self._pages:
             above = self._page_of(event)
             self._pages[event.key] = Page(self._tree.node(event.key), above.folder.inner(event.folder), above)
@@ -132,19 +145,25 @@ class MarkdownBackend:
         with self._state:
             self._timer = None
         try:
-            self._write_pages()
+            with self._disk:
+                self._write(self._composed())
         except OSError:
             # A disk may be full for a while; the next event tries again, and `close` says so.
             return
         # A very long report is written less often, so that writing it never is what the run does.
         self._pause = max(_PAUSE, 4 * (time.thread_time() - began))
 
-    def _write_pages(self, *, durable: bool = False) -> None:
-        with self._disk:
-            with self._state:
-                pages = [(page, page.compose(self._run, self._blocks.write)) for page in self._pages.values()]
-            for page, text in pages:
-                page.folder.write_document(text, durable=durable)
+    def _composed(self) -> list[tuple[ReportFolder, bytes]]:
+        """What each page now says."""
+        with self._state:
+            return [
+                (page.folder, page.compose(self._run, self._blocks.write).encode("utf-8", "backslashreplace"))
+                for page in self._pages.values()
+            ]
+
+    def _write(self, pages: list[tuple[ReportFolder, bytes]], *, durable: bool = False) -> None:
+        for folder, content in pages:
+            folder.write_document(content, durable=durable)
 
     def _draw_charts(self) -> None:
         for node in list(self._tree.root.walk()):

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from quire import words
-from quire.events import Closed, Failure, Heading, Opened, Subreport, Text
+from quire.events import Closed, Failure, Heading, Opened, Subreport, Text, Used
 from quire.folder import ReportFolder
 from quire.markdown_text import cell, code_span, escape, front_matter
 from quire.names import plain, without_links
 from quire.printed import Printed
+from quire.provenance import DIFFERING
 from quire.terminal_text import visible
 from quire.tree import Node
 
@@ -121,6 +122,7 @@ class Run:
         self.opened: Opened | None = None
         self.closed: Closed | None = None
         self.metadata: dict[str, Any] = {}
+        self.used: dict[str, Used] = {}
 
     @property
     def title(self) -> str:
@@ -145,8 +147,15 @@ def _made(run: Run) -> str:
         rows["Command"] = code_span(run.opened.command)
     if run.opened and run.opened.parameters:
         rows["Parameters"] = _settings(run.opened.parameters)
+    data = [used for used in run.used.values() if used.kind == "data"]
+    if data:
+        rows["Data"] = ", ".join(f"{code_span(used.path)} (SHA-256 {used.sha256[:12]}…)" for used in data)
     if run.closed:
-        rows |= {name: escape(value) for name, value in run.closed.provenance.items()}
+        rows |= {
+            name: escape(value)
+            for name, value in run.closed.provenance.items()
+            if run.times or name not in DIFFERING
+        }
     if run.times and run.opened and run.closed:
         rows["Time"] = f"{words.duration(run.closed.elapsed)}, from {run.opened.started}"
     body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

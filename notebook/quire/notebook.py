@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from quire import capture
+from quire import capture, origins
 from quire.codeblock import CodeBlock
 from quire.events import (
     Admonition,
@@ -35,6 +35,8 @@ from quire.quoting import Place, quote_call
 from quire.tables import grid, scalar
 
 if TYPE_CHECKING:
+    import os
+
     import PIL.ImageDraw
 
 T = TypeVar("T")
@@ -227,6 +229,19 @@ class NotebookOutput(Interaction):
             text = href.rpartition("/")[2]
             self._page.put(partial(Link, href=href, text=text, caption=caption, size=size), "file")
         return self._page.folder.path / href
+
+    def data(self, path: "str | os.PathLike[str]") -> Path:
+        """Tells that the report is made from a file or folder, and gives its path: `load(log.data("a.csv"))`.
+
+        Its content is known by its SHA-256 from then on, so that `quire status` can tell if it has changed.
+        What a demo gets as a parameter of the type `pathlib.Path` is told by itself.
+
+        Raises:
+            OSError: it is not there, or cannot be read.
+        """
+        place = Path(path)
+        self._session.emit(origins.of_data(place, self._session.linker))
+        return place
 
     def metadata(self, **fields: object) -> Mapping[str, object]:
         """Sets fields of the front matter (None removes one); all that were set so far."""

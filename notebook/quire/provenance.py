@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 from quire.folder import LEDGER
 
+DIFFERING = ("Commit", "Machine")
+"""What the provenance of two equal runs may tell differently."""
+
 # Hosts whose web pages address a line of a file at a commit in a way that we know.
 _FORGES = {"github": "/blob/", "gitlab": "/-/blob/"}
 _REMOTE = re.compile(r"^(?:\w+://)?(?:[^@/]*@)?([\w.\-]+)(?::\d+)?[:/](.+?)(?:\.git)?/?$")
@@ -105,6 +108,12 @@ def _web(remote: str, commit: str) -> str:
     return f"https://{host}/{path}{blob}{commit}/" if blob else ""
 
 
+def top(folder: Path) -> Path:
+    """The top of the work tree that holds `folder`; if there is none, the folder from which one looks."""
+    here = folder.resolve()
+    return next((above for above in (here, *here.parents) if (above / ".git").exists()), Path.cwd())
+
+
 @dataclass(frozen=True)
 class Linker:
     """Names files as a reader of the report would, and links to their lines.
@@ -135,6 +144,13 @@ class Linker:
             inside = file.is_relative_to(self._root)
             self._names[path] = file.relative_to(self._root).as_posix() if inside else file.name
         return self._names[path]
+
+    def place(self, path: str) -> str:
+        """The file relative to the work tree, or if it is not in there, to where the run was started."""
+        file = (self.base / path).resolve()
+        if file.is_relative_to(self._root):
+            return file.relative_to(self._root).as_posix()
+        return Path(os.path.relpath(file, self.base.resolve())).as_posix()
 
     def link(self, path: str, line: int, last_line: int, page: Path) -> str:
         """A link from the folder `page` to lines of `path`, or "" where no link would hold elsewhere."""

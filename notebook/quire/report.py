@@ -34,6 +34,7 @@ def open_report(
     reproducible: bool = False,
     backends: Sequence[Backend] = (),
     live: "bool | Serving" = False,
+    force: bool = False,
 ) -> NotebookOutput:
     """Begins a report in the folder `path`: `open_report("reports/mnist")` writes `reports/mnist/mnist.md`.
 
@@ -50,19 +51,21 @@ def open_report(
         backends: further receivers of the report's events.
         live: whether to serve the report as a page while it is written; a `Serving` says where and how.
             Closing it then waits until a viewer, or Ctrl-C, ends the page.
+        force: whether to replace a report that was edited by hand since it was written.
 
     Raises:
         ServeError: the page cannot be served as asked.
         ReportInUse: another run is writing this report.
-        ReportError: the folder cannot be made or written, or holds a document that Quire did not write.
+        ReportError: the folder cannot be made or written, or holds a document that Quire did not write,
+            or one that was edited since.
     """
     where = Path(path)
     _keep_source_of_caller()
-    folder = ReportFolder.claim(where)
+    folder = ReportFolder.claim(where, force=force)
     linker = Linker(Path.cwd(), permanent=not reproducible)
     markdown = MarkdownBackend(folder, times=not reproducible)
     attendance = _attendance(folder, live)
-    session = Session([markdown, *backends], linker, where, names_machine=not reproducible, live=attendance)
+    session = Session([markdown, *backends], linker, where, live=attendance)
     opened = Opened(
         title=title or folder.name.replace("-", " ").replace("_", " ").capitalize(),
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from quire import capture, provenance
+from quire import capture, origins, provenance
 from quire.errors import ReportError
 from quire.events import Backend, Closed, Event, Opened, Output, State
 from quire.names import Names
@@ -43,7 +43,6 @@ class Session:
         backends: what the events go to.
         linker: names the files of quoted code.
         folder: the folder of the report.
-        names_machine: whether to tell the machine and the commit, which differ between equal runs.
         live: what serves the run while it is live; it goes on when the report is closed.
 
     Attributes:
@@ -57,7 +56,6 @@ class Session:
         linker: Linker,
         folder: Path,
         *,
-        names_machine: bool = True,
         live: "Live | None" = None,
     ) -> None:
         self.live = live
@@ -65,7 +63,6 @@ class Session:
         self.backends = [*([live] if live else []), *backends]
         self.linker = linker
         self.folder = folder
-        self._names_machine = names_machine
         self.keys = Names()
         self.quoted: dict[tuple[str, str, int, str], str] = {}
         self.failure: BaseException | None = None
@@ -154,6 +151,8 @@ class Session:
         """
         self._base.leave()
         elapsed = time.perf_counter() - self._began
+        for used in origins.used(self.linker):
+            self.emit(used)
         closed = Closed(state=state, elapsed=elapsed, provenance=self._provenance())
         # What viewers see may still change, as long as they are served; the report does not.
         live: list[Backend] = [self.live] if self.live else []
@@ -190,9 +189,6 @@ class Session:
         self.backends = []
 
     def _provenance(self) -> dict[str, str]:
-        versions = {"Versions": provenance.versions()}
-        if not self._names_machine:
-            return versions
         tree = self.linker.checkout
         commit = {"Commit": tree.describe()} if tree else {}
-        return {**commit, **versions, "Machine": provenance.machine()}
+        return {**commit, "Versions": provenance.versions(), "Machine": provenance.machine()}

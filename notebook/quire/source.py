@@ -13,6 +13,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from quire import digests
+
 Span = tuple[int, int, int, int]
 """First and last line (from 1), first and end column (in bytes of UTF-8), as `co_positions` has them."""
 
@@ -26,10 +28,12 @@ class Source:
     Attributes:
         path: the file's name in the code that was compiled from it.
         lines: its lines with their ends.
+        sha256: the digest of the file, if it is one.
     """
 
-    def __init__(self, path: str, text: str) -> None:
+    def __init__(self, path: str, text: str, sha256: str = "") -> None:
         self.path = path
+        self.sha256 = sha256
         self.lines = io.StringIO(text).readlines()
         self._text = text
 
@@ -152,10 +156,15 @@ def _essence(code: CodeType) -> tuple[object, ...]:
 
 def remember(path: str, content: bytes) -> "Source":
     """Keeps `content` as the text of the file that is compiled as `path`."""
-    _sources[path] = source = Source(path, decode_source(content))
+    _sources[path] = source = Source(path, decode_source(content), digests.of_text(content))
     # Tracebacks and debuggers shall show what ran, too: an entry without a time is never checked.
     linecache.cache[path] = len(content), None, source.lines, path
     return source
+
+
+def remembered() -> dict[str, Source]:
+    """The files that were kept so far, by their names."""
+    return dict(_sources)
 
 
 def source_of(code: CodeType, names: dict[str, Any]) -> Source | None:

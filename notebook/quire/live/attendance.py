@@ -19,6 +19,7 @@ from quire.folder import ReportFolder
 from quire.journal import Journal
 from quire.live.answers import Answers
 from quire.live.channel import Channel, Message
+from quire.origins import own_modules
 from quire.serving import Serving
 from quire.session import Session
 
@@ -182,10 +183,4 @@ def _start_keeper() -> Channel:
 
 
 def _modules() -> list[str]:
-    """The files of the modules that are the author's own: those that no package manager put there."""
-    found = set()
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.endswith(".py") and not failures.is_foreign(file):
-            found.add(file)
-    return sorted(found)
+    return sorted(set(own_modules().values()))

@@ -58,7 +58,7 @@ def _began(events: list[Event], otherwise: float) -> float:
 
 
 def _write_markdown(folder: Path, events: list[Event]) -> None:
-    claimed = ReportFolder.claim(folder, keep=True)
+    claimed = ReportFolder.claim(folder, keep=True, force=True)
     try:
         times = next((event.times for event in events if isinstance(event, Opened)), True)
         markdown = MarkdownBackend(claimed, times=times)

@@ -35,6 +35,7 @@ from quire.events import (
 )
 from quire.names import without_links
 from quire.printed import Printed
+from quire.provenance import DIFFERING
 from quire.terminal_text import encodable, visible
 from quire.tree import Node
 from quire.web import ansi, assets, text
@@ -294,7 +295,7 @@ def _made(view: PageView, *, times: bool) -> dict[str, str]:
     if opened and opened.parameters:
         rows["Parameters"] = ", ".join(f"{name} = {value}" for name, value in opened.parameters.items())
     if closed:
-        rows |= closed.provenance
+        rows |= {name: value for name, value in closed.provenance.items() if times or name not in DIFFERING}
     if times and opened and closed:
         rows["Time"] = f"{words.duration(closed.elapsed)}, from {opened.started}"
     rows |= {name: str(value) for name, value in view.metadata.items() if value is not None}
