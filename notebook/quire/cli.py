@@ -167,7 +167,7 @@ def run_demo(
         return
     except Exception as error:
         click.echo(f"The run failed; {folder / name}.md holds what was done by then.", err=True)
-        if live:
+        if log._session.told is error:
             raise SystemExit(1) from None
         _die_of(error)
     click.echo(f"Wrote {folder / name}.md in {words.duration(time.perf_counter() - began)}.")

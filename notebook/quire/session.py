@@ -49,6 +49,7 @@ class Session:
     Attributes:
         steering: what may hold, end or question the run.
         offers: what viewers may set and ask for.
+        told: the exception that the terminal has been shown already, where the page stayed after it.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Session:
         self.keys = Names()
         self.quoted: dict[tuple[str, str, int, str], str] = {}
         self.failure: BaseException | None = None
+        self.told: BaseException | None = None
         self.troubles: list[str] = []
         self.is_closed = False
         self.steering = Steering()
