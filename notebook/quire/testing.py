@@ -120,5 +120,6 @@ def record(demo: Callable[..., Any], **parameters: Any) -> Recorder:
     with tempfile.TemporaryDirectory() as folder:
         log: NotebookOutput
         with open_report(Path(folder) / "report", backends=[recorder]) as log:
+            log._session.is_kept = False
             demo(log, **parameters)
     return recorder

@@ -109,7 +109,7 @@ def test_a_failing_run_that_ends_with_its_page_tells_what_a_run_tells(serve: Ser
         text=True,
     )
     assert "ZeroDivisionError" in run.stderr
-    assert "in the block of code at demo.py:8" in run.stderr
+    assert "in the block of code at demo.py:8; reports/demo/demo.md says more" in run.stderr
     assert served.err.read_text() == run.stderr
 
 
