@@ -106,8 +106,16 @@ class Recorder:
         )
 
     def metric(self, name: str) -> list[tuple[float, float]]:
-        """The points (step, value) of a curve."""
-        return [(e.step, e.value) for e in self.events if isinstance(e, Metric) and e.name == name]
+        """The points (step, value) of a curve.
+
+        Raises:
+            KeyError: there is none of this name; the message lists those that there are.
+        """
+        points = [event for event in self.events if isinstance(event, Metric)]
+        names = dict.fromkeys(point.name for point in points)
+        if name not in names:
+            raise KeyError(f"there is no metric {name!r}; there is {', '.join(names) or 'none at all'}")
+        return [(point.step, point.value) for point in points if point.name == name]
 
 
 def record(demo: Callable[..., Any], **parameters: Any) -> Recorder:
