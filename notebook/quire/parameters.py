@@ -30,7 +30,7 @@ class Range:
         """Raises `ParameterError` if `value` is outside of this range."""
         if not self.least <= value <= self.greatest:
             raise ParameterError(
-                f"{name} must be between {self.least:g} and {self.greatest:g}, not {value!r}"
+                f"{name} must be between {self.least:.15g} and {self.greatest:.15g}, not {value!r}"
             )
 
 
@@ -62,6 +62,20 @@ def options(demo: Callable[..., Any]) -> list[click.Option]:
         _option(demo, parameter, hints.get(parameter.name))
         for parameter in list(inspect.signature(demo).parameters.values())[1:]
     ]
+
+
+def check(demo: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Checks values of the parameters of `demo` against their ranges, as the command line does.
+
+    Raises:
+        ParameterError: a value is outside of its range.
+    """
+    # What is no plain function, such as a partial one, has no annotations of its own.
+    hints = _hints(demo) if inspect.isroutine(demo) else {}
+    for name, value in values.items():
+        limits = _limits(hints.get(name))
+        if limits and value is not None:
+            limits.check(name, value)
 
 
 def _hints(demo: Callable[..., Any]) -> dict[str, Any]:
@@ -126,11 +140,18 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
+def _limits(hint: Any) -> Range | None:
+    """The range in an annotation, also where `| None` follows it."""
+    found = [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Range)]
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        found += filter(None, map(_limits, typing.get_args(hint)))
+    return found[0] if found else None
+
+
 def _type(hint: Any) -> click.ParamType[Any]:
-    bare = _bare(hint)
-    kind = _plain_type(bare)
-    limits = [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Range)]
-    return _InRange(kind, limits[0]) if limits else kind
+    kind = _plain_type(_bare(hint))
+    limits = _limits(hint)
+    return _InRange(kind, limits) if limits else kind
 
 
 def _plain_type(bare: Any) -> click.ParamType[Any]:

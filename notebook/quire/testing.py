@@ -19,6 +19,7 @@ from quire.events import (
     Text,
     Value,
 )
+from quire.parameters import check
 from quire.report import open_report
 
 if TYPE_CHECKING:
@@ -122,8 +123,10 @@ def record(demo: Callable[..., Any], **parameters: Any) -> Recorder:
     """Runs `demo(log, **parameters)` in a temporary folder.
 
     Raises:
+        ParameterError: a parameter is outside of its `Range`; nothing has run.
         Exception: whatever the demo raises.
     """
+    check(demo, parameters)
     recorder = Recorder()
     with tempfile.TemporaryDirectory() as folder:
         log: NotebookOutput
