@@ -9,12 +9,15 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import click
 
 from quire.errors import ParameterError
 from quire.events import Scalar
+
+if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
 
 _SUPPORTED = "str, int, float, bool, pathlib.Path, an Enum, a Literal, or one of these with `| None`"
 
@@ -25,6 +28,13 @@ class Range:
 
     least: float = -math.inf
     greatest: float = math.inf
+
+    def __str__(self) -> str:
+        """As click tells its own ranges: `1<=x<=1000`, `x>=1`; nothing of an end that is infinite."""
+        greatest = f"x<={self.greatest:.15g}" if math.isfinite(self.greatest) else ""
+        if not math.isfinite(self.least):
+            return greatest
+        return f"{self.least:.15g}<={greatest}" if greatest else f"x>={self.least:.15g}"
 
     def check(self, name: str, value: float) -> None:
         """Raises `ParameterError` if `value` is outside of this range."""
@@ -39,13 +49,13 @@ class _InRange(click.ParamType[Any]):
 
     def __init__(self, kind: click.ParamType[Any], limits: Range) -> None:
         self._kind = kind
-        self._limits = limits
+        self.limits = limits
         self.name = kind.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = self._kind.convert(value, param, ctx)
         try:
-            self._limits.check(param.name or "" if param else "value", number)
+            self.limits.check(param.name or "" if param else "value", number)
         except ParameterError as error:
             self.fail(str(error), param, ctx)
         return number
@@ -109,6 +119,12 @@ class _Described(click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         self.help = _descriptions(inspect.getdoc(self._demo) or "").get(self.name or "")
         return super().get_help_record(ctx)
+
+    def get_help_extra(self, ctx: click.Context) -> "OptionHelpExtra":
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.type, _InRange) and (told := str(self.type.limits)):
+            extra["range"] = told
+        return extra
 
 
 def _option(demo: Callable[..., Any], parameter: inspect.Parameter, hint: Any) -> click.Option:
