@@ -80,6 +80,16 @@ def test_help_lists_them_with_the_docstrings_words(quire: Run) -> None:
 
 
 @pytest.mark.usefixtures("typed")
+@pytest.mark.parametrize(("command", "option"), [("serve", "--no-browser"), ("run", "--epochs")])
+def test_an_option_before_the_script_is_told_its_place(quire: Run, command: str, option: str) -> None:
+    done = quire(command, option, "typed.py", check=False)
+    assert done.returncode == 2
+    assert f"quire {command} SCRIPT {option}\n" in done.stderr
+    shown = re.sub(r"\s+", " ", quire(command, "--help").stdout)
+    assert f"`quire {command} SCRIPT --help` lists them" in shown
+
+
+@pytest.mark.usefixtures("typed")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
