@@ -61,6 +61,14 @@ class Demos(click.Group):
         self._own_options = own_options
         self._before = before
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Finds the script; an option before it is told where it belongs."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = f"Options follow SCRIPT: {ctx.command_path} SCRIPT {error.option_name}"
+            raise click.NoSuchOption(error.option_name, f"{error.message} {hint}", ctx=ctx) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Imports the script and makes the command that runs its demo."""
         from quire import parameters, script
@@ -178,7 +186,7 @@ def run_demo(
         return
     except Exception as error:
         click.echo(f"The run failed; {folder / name}.md holds what was done by then.", err=True)
-        if live:
+        if log._session.told is error:
             raise SystemExit(1) from None
         _die_of(error)
     click.echo(f"Wrote {folder / name}.md in {words.duration(time.perf_counter() - began)}.")
@@ -274,7 +282,7 @@ cli.add_command(
         help=(
             "Run the demo in SCRIPT, and write its report as Markdown to reports/SCRIPT/.\n\n"
             "A demo is a function whose first parameter is annotated as NotebookOutput; its other "
-            "parameters become options. `quire run SCRIPT --help` lists them."
+            "parameters become options. They follow SCRIPT; `quire run SCRIPT --help` lists them all."
         ),
     )
 )
@@ -297,6 +305,7 @@ cli.add_command(
             "Run the demo in SCRIPT as `quire run` does, and serve it as a page that fills in meanwhile.\n\n"
             "The page has a random port of this machine, and an address that nobody can guess. It stays when "
             "the run has ended, until it is ended there or by Ctrl-C; the Markdown report is written by then."
+            "\n\nOptions follow SCRIPT; `quire serve SCRIPT --help` lists them, with those of the demo."
         ),
     )
 )

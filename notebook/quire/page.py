@@ -240,9 +240,8 @@ class Page:
                 "failure",
             )
             if where:
-                error.add_note(
-                    f"in the block of code at {where}; {words.place(self.folder.document)} says more"
-                )
+                more = f"; {words.place(self.folder.document)} says more" if self.session.is_kept else ""
+                error.add_note(f"in the block of code at {where}{more}")
         return state
 
     def _place(self, name: str, key: str | None, *, is_whole: bool = False) -> tuple[str, str]:

@@ -9,12 +9,15 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import click
 
 from quire.errors import ParameterError
 from quire.events import Scalar
+
+if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
 
 _SUPPORTED = "str, int, float, bool, pathlib.Path, an Enum, a Literal, or one of these with `| None`"
 
@@ -26,11 +29,18 @@ class Range:
     least: float = -math.inf
     greatest: float = math.inf
 
+    def __str__(self) -> str:
+        """As click tells its own ranges: `1<=x<=1000`, `x>=1`; nothing of an end that is infinite."""
+        greatest = f"x<={self.greatest:.15g}" if math.isfinite(self.greatest) else ""
+        if not math.isfinite(self.least):
+            return greatest
+        return f"{self.least:.15g}<={greatest}" if greatest else f"x>={self.least:.15g}"
+
     def check(self, name: str, value: float) -> None:
         """Raises `ParameterError` if `value` is outside of this range."""
         if not self.least <= value <= self.greatest:
             raise ParameterError(
-                f"{name} must be between {self.least:g} and {self.greatest:g}, not {value!r}"
+                f"{name} must be between {self.least:.15g} and {self.greatest:.15g}, not {value!r}"
             )
 
 
@@ -39,13 +49,13 @@ class _InRange(click.ParamType[Any]):
 
     def __init__(self, kind: click.ParamType[Any], limits: Range) -> None:
         self._kind = kind
-        self._limits = limits
+        self.limits = limits
         self.name = kind.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = self._kind.convert(value, param, ctx)
         try:
-            self._limits.check(param.name or "" if param else "value", number)
+            self.limits.check(param.name or "" if param else "value", number)
         except ParameterError as error:
             self.fail(str(error), param, ctx)
         return number
@@ -62,6 +72,20 @@ def options(demo: Callable[..., Any]) -> list[click.Option]:
         _option(demo, parameter, hints.get(parameter.name))
         for parameter in list(inspect.signature(demo).parameters.values())[1:]
     ]
+
+
+def check(demo: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Checks values of the parameters of `demo` against their ranges, as the command line does.
+
+    Raises:
+        ParameterError: a value is outside of its range.
+    """
+    # What is no plain function, such as a partial one, has no annotations of its own.
+    hints = _hints(demo) if inspect.isroutine(demo) else {}
+    for name, value in values.items():
+        limits = _limits(hints.get(name))
+        if limits and value is not None:
+            limits.check(name, value)
 
 
 def _hints(demo: Callable[..., Any]) -> dict[str, Any]:
@@ -96,6 +120,12 @@ class _Described(click.Option):
         self.help = _descriptions(inspect.getdoc(self._demo) or "").get(self.name or "")
         return super().get_help_record(ctx)
 
+    def get_help_extra(self, ctx: click.Context) -> "OptionHelpExtra":
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.type, _InRange) and (told := str(self.type.limits)):
+            extra["range"] = told
+        return extra
+
 
 def _option(demo: Callable[..., Any], parameter: inspect.Parameter, hint: Any) -> click.Option:
     where = f"the parameter {parameter.name!r} of {demo.__name__}"
@@ -126,11 +156,18 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
+def _limits(hint: Any) -> Range | None:
+    """The range in an annotation, also where `| None` follows it."""
+    found = [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Range)]
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        found += filter(None, map(_limits, typing.get_args(hint)))
+    return found[0] if found else None
+
+
 def _type(hint: Any) -> click.ParamType[Any]:
-    bare = _bare(hint)
-    kind = _plain_type(bare)
-    limits = [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Range)]
-    return _InRange(kind, limits[0]) if limits else kind
+    kind = _plain_type(_bare(hint))
+    limits = _limits(hint)
+    return _InRange(kind, limits) if limits else kind
 
 
 def _plain_type(bare: Any) -> click.ParamType[Any]:

@@ -48,6 +48,8 @@ class Session:
     Attributes:
         steering: what may hold, end or question the run.
         offers: what viewers may set and ask for.
+        is_kept: whether its report is there when it has ended, for its reader to be sent there.
+        told: the exception that the terminal has been shown already, where the page stayed after it.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Session:
         self.keys = Names()
         self.quoted: dict[tuple[str, str, int, str], str] = {}
         self.failure: BaseException | None = None
+        self.told: BaseException | None = None
+        self.is_kept = True
         self.troubles: list[str] = []
         self.is_closed = False
         self.steering = Steering()

@@ -19,6 +19,7 @@ from quire.events import (
     Text,
     Value,
 )
+from quire.parameters import check
 from quire.report import open_report
 
 if TYPE_CHECKING:
@@ -106,19 +107,30 @@ class Recorder:
         )
 
     def metric(self, name: str) -> list[tuple[float, float]]:
-        """The points (step, value) of a curve."""
-        return [(e.step, e.value) for e in self.events if isinstance(e, Metric) and e.name == name]
+        """The points (step, value) of a curve.
+
+        Raises:
+            KeyError: there is none of this name; the message lists those that there are.
+        """
+        points = [event for event in self.events if isinstance(event, Metric)]
+        names = dict.fromkeys(point.name for point in points)
+        if name not in names:
+            raise KeyError(f"there is no metric {name!r}; there is {', '.join(names) or 'none at all'}")
+        return [(point.step, point.value) for point in points if point.name == name]
 
 
 def record(demo: Callable[..., Any], **parameters: Any) -> Recorder:
     """Runs `demo(log, **parameters)` in a temporary folder.
 
     Raises:
+        ParameterError: a parameter is outside of its `Range`; nothing has run.
         Exception: whatever the demo raises.
     """
+    check(demo, parameters)
     recorder = Recorder()
     with tempfile.TemporaryDirectory() as folder:
         log: NotebookOutput
         with open_report(Path(folder) / "report", backends=[recorder]) as log:
+            log._session.is_kept = False
             demo(log, **parameters)
     return recorder

@@ -85,6 +85,7 @@ async def test_f1_a_failing_run_says_so(serve: Serve) -> None:
         await until(session, "running")
         (served.folder / "go").touch()
         told = await until(session, "failed")
+        wait_for(lambda: "ValueError: broken" in served.out.read_text())
         assert told["can"] == ["exit"]
         async with session.get("") as answer:
             assert "broken" in await answer.text()
@@ -93,7 +94,23 @@ async def test_f1_a_failing_run_says_so(serve: Serve) -> None:
         async with session.post("run/exit") as answer:
             assert answer.status == 204
     assert served.process.wait(10) == 1
-    assert "ValueError: broken" in served.out.read_text() + served.err.read_text()
+    assert (served.out.read_text() + served.err.read_text()).count("ValueError: broken") == 1
+
+
+def test_a_failing_run_that_ends_with_its_page_tells_what_a_run_tells(serve: Serve) -> None:
+    """And nothing else, though it is over before its server has begun."""
+    served = serve("with log.code():\n    1 / 0", "--exit-when-done")
+    assert served.process.wait(20) == 1
+    run = subprocess.run(
+        [sys.executable, "-m", "quire", "run", "demo.py"],
+        cwd=served.folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "ZeroDivisionError" in run.stderr
+    assert "in the block of code at demo.py:8; reports/demo/demo.md says more" in run.stderr
+    assert served.err.read_text() == run.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])

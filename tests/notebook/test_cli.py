@@ -27,7 +27,9 @@ def main(
     log: NotebookOutput,
     dataset: Literal["digits", "mnist"] = "digits",
     epochs: Annotated[int, Range(1, 1000)] = 5,
-    learning_rate: float = 1e-3,
+    learning_rate: Annotated[float, Range(least=0)] = 1e-3,
+    most: Annotated[int, Range()] | None = None,
+    tries: Annotated[int, Range(1, 100_000_000)] | None = None,
     data: Path | None = None,
     colour: Colour = Colour.RED,
     shuffle: bool = True,
@@ -70,9 +72,21 @@ def test_help_lists_them_with_the_docstrings_words(quire: Run) -> None:
     shown = re.sub(r"\s+", " ", quire("run", "typed.py", "--help").stdout)
     assert "Trains something." in shown
     assert "--dataset [digits|mnist] what to train on, told over two lines. [default: digits]" in shown
-    assert "how often to go through the data. [default: 5]" in shown
+    assert "how often to go through the data. [default: 5; 1<=x<=1000]" in shown
+    assert "--learning-rate FLOAT [default: 0.001; x>=0]" in shown
+    assert "--most INTEGER --tries INTEGER [1<=x<=100000000]" in shown
     assert "--shuffle / --no-shuffle [default: shuffle]" in shown
     assert "--reproducible" in shown
+
+
+@pytest.mark.usefixtures("typed")
+@pytest.mark.parametrize(("command", "option"), [("serve", "--no-browser"), ("run", "--epochs")])
+def test_an_option_before_the_script_is_told_its_place(quire: Run, command: str, option: str) -> None:
+    done = quire(command, option, "typed.py", check=False)
+    assert done.returncode == 2
+    assert f"quire {command} SCRIPT {option}\n" in done.stderr
+    shown = re.sub(r"\s+", " ", quire(command, "--help").stdout)
+    assert f"`quire {command} SCRIPT --help` lists them" in shown
 
 
 @pytest.mark.usefixtures("typed")

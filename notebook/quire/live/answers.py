@@ -104,6 +104,7 @@ class Answers:
         events = _Collected()
         folder = MemoryFolder(offer.name)
         session = Session([events], self._session.linker, self._session.folder)
+        session.is_kept = False
         key = f"page-{offer.name}"
         session.emit(Subreport(key=key, title=offer.title, folder=offer.name))
         with NotebookOutput(Page(session, folder, key, session.keys)) as log:

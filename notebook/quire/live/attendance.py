@@ -84,6 +84,7 @@ class Attendance:
             return
         if error is not None and not isinstance(error, SystemExit):
             self._say(failures.shown(error))
+            self._session.told = error
         self._say(f"The page stays at {self._address} until it is ended there, or by Ctrl-C here.\n")
         try:
             steering.serve()

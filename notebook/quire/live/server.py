@@ -67,11 +67,16 @@ class Server:
 
     async def _take_up(self, told: Message) -> None:
         """Serves the run that the keeper told of."""
-        before, self._run = self._run, RunView(told)
+        try:
+            run = RunView(told)
+        except FileNotFoundError:
+            # The run was over before its server had begun, and has taken its journal away.
+            return
+        before, self._run = self._run, run
         if before:
             before.close()
-            self._viewers.tell({"n": self._run.feed.number, "reset": True})
-        while self._run.feed.take():
+            self._viewers.tell({"n": run.feed.number, "reset": True})
+        while run.feed.take():
             # Nobody is let in before all is known that was known to the server before this one.
             await asyncio.sleep(0)
         self._refresh()
