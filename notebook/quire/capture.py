@@ -35,12 +35,15 @@ lock = threading.RLock()
 class Sink:
     """Takes the output of one block, or (as a report's base) what is written outside of any block.
 
-    `deliver` is called with text, under `lock`.
+    `deliver` is called with text, under `lock`. While it is entered, so is `spell` if there is one.
     """
 
-    def __init__(self, deliver: Callable[[str], None], *, is_base: bool = False) -> None:
+    def __init__(
+        self, deliver: Callable[[str], None], *, is_base: bool = False, spell: "Spell | None" = None
+    ) -> None:
         self.deliver = deliver
         self.is_base = is_base
+        self._spell = spell
         self.aside = False
         self.ended = False
         self.pending: deque[bytes] = deque()
@@ -48,6 +51,8 @@ class Sink:
 
     def enter(self) -> None:
         """From here on, what is written in this context is this sink's."""
+        if self._spell:
+            self._spell.enter()
         self._before = _current()
         with lock:
             flush_all()
@@ -63,6 +68,8 @@ class Sink:
             _redirect.remove(self)
             self.ended = True
         _here.set(self._before)
+        if self._spell:
+            self._spell.leave()
 
 
 _here: ContextVar[Sink | None] = ContextVar("quire_sink", default=None)
@@ -253,6 +260,44 @@ def stop() -> int:
         if not _users:
             _redirect.stop()
     return _redirect.lost
+
+
+class Spell:
+    """Captures for a report while at least one of its blocks runs, and leaves all output alone between them.
+
+    Args:
+        base: the report's own sink.
+        folder: where files may be made.
+
+    Attributes:
+        lost: how many bytes of output a full disk has cost.
+    """
+
+    def __init__(self, base: Sink, folder: Path) -> None:
+        self._base = base
+        self._folder = folder
+        self._blocks = 0
+        self._changing = threading.Lock()
+        self._pid = os.getpid()
+        self.lost = 0
+
+    def enter(self) -> None:
+        """Begins to capture, if no other block runs."""
+        with self._changing:
+            if not self._blocks:
+                start(self._base, self._folder)
+            self._blocks += 1
+
+    def leave(self) -> None:
+        """Ends that with the last block that runs."""
+        if os.getpid() != self._pid:
+            # A forked child that leaves the block: what was redirected is its parent's.
+            return
+        with self._changing:
+            self._blocks -= 1
+            if not self._blocks:
+                self._base.leave()
+                self.lost = stop()
 
 
 def sync() -> None:

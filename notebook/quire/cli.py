@@ -428,12 +428,22 @@ def tell_status(folder: Path, strict: bool) -> None:
     "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("reports")
 )
 @click.option("--title", default="Reports", show_default=True, help="The heading of the list.")
-def index_reports(folder: Path, title: str) -> None:
+@click.option(
+    "site",
+    "--html",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for the list as index.html, and each report beside it as one HTML file.",
+)
+def index_reports(folder: Path, title: str, site: Path | None) -> None:
     """List the reports below FOLDER (by default, reports) in its README.md, each with picture and figures."""
     from quire import index
 
     try:
         click.echo(f"Wrote {index.write(folder, title=title)}.")
+        if site:
+            from quire import site as pages
+
+            click.echo(f"Wrote {pages.write(folder, site, title=title)}.")
     except ReportError as error:
         raise Refused(str(error)) from error
 

@@ -37,7 +37,7 @@ class Page(Protocol):
         """Lets the run be held or ended here."""
         ...
 
-    def output_to(self, block: Block) -> Callable[[str], None]:
+    def sink(self, block: Block) -> capture.Sink:
         """What takes the output of a block."""
         ...
 
@@ -91,7 +91,7 @@ class CodeBlock:
         self._page.pause_point()
         self._pid = os.getpid()
         self._code = self._page.begin_code(quote)
-        self._sink = capture.Sink(self._page.output_to(self._code))
+        self._sink = self._page.sink(self._code)
         self._sink.enter()
         self._began = time.perf_counter()
 

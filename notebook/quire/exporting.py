@@ -5,13 +5,17 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from quire import record
 from quire.errors import ReportError
 from quire.journal import Journal
 from quire.live import downloads
 from quire.live.run_view import RunView
+
+T = TypeVar("T")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """What can print a page, by the names that it has on the path."""
@@ -36,17 +40,35 @@ def write(folder: Path, name: str, kind: str, target: Path) -> None:
     Raises:
         ReportError: there is no such report, or it cannot be written so: why, and what to do.
     """
+    data = _made(folder, name, KINDS[kind])
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise ReportError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def html(folder: Path, name: str, above: tuple[str, str]) -> str:
+    """A report as one HTML document that leads back to another.
+
+    Args:
+        folder: of the report.
+        name: of the report.
+        above: the title and the address of the page to go back to.
+
+    Raises:
+        ReportError: there is no such report.
+    """
+    return _made(folder, name, partial(downloads.html, above=above))
+
+
+def _made(folder: Path, name: str, make: Callable[[RunView], T]) -> T:
     events = record.load(folder / f"{name}.json")
     with tempfile.TemporaryDirectory(prefix="quire-") as private:
         journal = Journal(Path(private))
         for event in events:
             journal.write(event)
         with _view(folder.resolve(), Path(private)) as run:
-            data = KINDS[kind](run)
-    try:
-        target.write_bytes(data)
-    except OSError as error:
-        raise ReportError(f"{target} cannot be written: {error.strerror}") from error
+            return make(run)
 
 
 @contextmanager

@@ -29,6 +29,16 @@ _WIDTH = 320
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
 
 
+@dataclass(frozen=True)
+class Subpage:
+    """A further page of a report: its key there, its document, and how deep it stands, from 0."""
+
+    key: str
+    title: str
+    document: str
+    depth: int
+
+
 @dataclass
 class Entry:
     """A report in the list.
@@ -42,7 +52,7 @@ class Entry:
         state: how its run ended.
         parameters: what its run was given; those that are None are not shown.
         figures: the numbers of its metadata.
-        pages: the titles and documents of its subreports, with how deep each stands.
+        pages: its subreports, in order.
     """
 
     document: str
@@ -53,7 +63,7 @@ class Entry:
     state: State = "running"
     parameters: dict[str, Scalar] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
-    pages: list[tuple[str, str, int]] = field(default_factory=list)
+    pages: list[Subpage] = field(default_factory=list)
 
 
 def entries(folder: Path) -> list[Entry]:
@@ -137,7 +147,8 @@ def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:
         above = max((key for key in where if event.parent.startswith(key)), key=len)
         where[event.key] = where[above] / event.folder
         page = (where[event.key] / f"{event.folder}.md").as_posix()
-        entry.pages.append((event.title, page, len(where[event.key].parts) - len(where[""].parts) - 1))
+        depth = len(where[event.key].parts) - len(where[""].parts) - 1
+        entry.pages.append(Subpage(event.key, event.title, page, depth))
 
 
 def _shown(entry: Entry) -> str:
@@ -146,9 +157,10 @@ def _shown(entry: Entry) -> str:
         parts.append(_linked_picture(entry.picture, entry.document))
     if entry.pages:
         parts.append(
-            "\n".join(f"{'  ' * deep}- {md.link(md.escape(t), page)}" for t, page, deep in entry.pages)
+            "\n".join(f"{'  ' * p.depth}- {md.link(md.escape(p.title), p.document)}" for p in entry.pages)
         )
-    facts = "<br>".join(filter(None, _facts(entry)))
+    state = "" if entry.state == "done" else f"**{entry.state}**"
+    facts = "<br>".join(filter(None, [state, *map(md.escape, facts_of(entry))]))
     parts.append(f"<sub>{facts}</sub>" if facts else "")
     return "\n\n".join(filter(None, parts))
 
@@ -160,9 +172,9 @@ def _linked_picture(image: Picture, document: str) -> str:
     return md.link(md.picture(Picture(file=file, alt=image.alt, width=width, height=height)), document)
 
 
-def _facts(entry: Entry) -> Iterator[str]:
-    yield "" if entry.state == "done" else f"**{entry.state}**"
+def facts_of(entry: Entry) -> Iterator[str]:
+    """Lines on a report, any of which may be empty: its parameters, its figures, its date."""
     given = {name: value for name, value in entry.parameters.items() if value is not None}
-    yield md.escape(" · ".join(f"{name} = {words.cell(value)}" for name, value in given.items()))
-    yield md.escape(" · ".join(f"{name}: {words.cell(value)}" for name, value in entry.figures.items()))
+    yield " · ".join(f"{name} = {words.cell(value)}" for name, value in given.items())
+    yield " · ".join(f"{name}: {words.cell(value)}" for name, value in entry.figures.items())
     yield entry.started[:10]

@@ -214,9 +214,9 @@ class Page:
         self.session.emit(code)
         self.session.stand_within(self.key, code.parent)
 
-    def output_to(self, block: Block) -> Callable[[str], None]:
+    def sink(self, block: Block) -> capture.Sink:
         """What takes the output of a block."""
-        return partial(self.session.output, block.key)
+        return self.session.sink(block.key)
 
     def fail(self, error: BaseException, where: str = "") -> State:
         """Puts an exception on the page unless it is there already; how what it left has ended."""

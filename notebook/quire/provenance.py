@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from quire import kernel
 from quire.folder import LEDGER
 
 DIFFERING = ("Commit", "Machine")
@@ -138,7 +139,12 @@ class Linker:
         return (self.checkout.root if self.checkout else self.base).resolve()
 
     def name(self, path: str) -> str:
-        """The file relative to the work tree (or to where the run was started), else its name alone."""
+        """The file relative to the work tree (or to where the run was started), else its name alone.
+
+        A cell of a notebook is `In[4]`.
+        """
+        if cell := kernel.cell(path):
+            return cell
         if path not in self._names:
             file = (self.base / path).resolve()
             inside = file.is_relative_to(self._root)

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from quire import inline, kernel
 from quire.console import ConsoleBackend
 from quire.errors import QuireError, ReportError, ServeError
 from quire.events import Backend, Opened, Scalar
 from quire.folder import ReportFolder
+from quire.inline import InlineBackend
 from quire.markdown import MarkdownBackend
 from quire.notebook import NotebookOutput
 from quire.page import Page
@@ -39,7 +41,8 @@ def open_report(
     """Begins a report in the folder `path`: `open_report("reports/mnist")` writes `reports/mnist/mnist.md`.
 
     Use it in a `with`, or close it; a script that ends closes it too. From here to its end, standard
-    output and error lead through Quire, to the terminal and to the block of code that runs.
+    output and error lead through Quire, to the terminal and to the block of code that runs. In a notebook
+    they do so while a block runs, and each block of the report is shown below the cell that made it.
 
     Args:
         path: the folder of the report; it is made if need be.
@@ -61,11 +64,21 @@ def open_report(
     """
     where = Path(path)
     _keep_source_of_caller()
+    shell = kernel.shell()
+    if shell:
+        inline.leave(where)
     folder = ReportFolder.claim(where, force=force)
     linker = Linker(Path.cwd(), permanent=not reproducible)
     markdown = MarkdownBackend(folder, times=not reproducible)
     attendance = _attendance(folder, live)
-    session = Session([markdown, *backends], linker, where, live=attendance)
+    below = InlineBackend(shell, folder, times=not reproducible) if shell else None
+    session = Session(
+        [markdown, *([below] if below else []), *backends],
+        linker,
+        where,
+        only_blocks=below is not None,
+        live=attendance,
+    )
     opened = Opened(
         title=title or folder.name.replace("-", " ").replace("_", " ").capitalize(),
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -80,7 +93,10 @@ def open_report(
         if isinstance(error, OSError) and not isinstance(error, QuireError):
             raise ReportError(f"cannot write in {where}: {error.strerror or error}") from error
         raise
-    return NotebookOutput(Page(session, folder), lambda written: folder.release(tidy=written))
+    log = NotebookOutput(Page(session, folder), lambda written: folder.release(tidy=written))
+    if below:
+        below.attend(log._close)
+    return log
 
 
 def _attendance(folder: ReportFolder, live: "bool | Serving") -> "Attendance | None":
@@ -98,6 +114,8 @@ def _attendance(folder: ReportFolder, live: "bool | Serving") -> "Attendance | N
 
 def _own_command() -> str:
     """How this script was started, without the paths of this machine."""
+    if kernel.shell():
+        return kernel.command()
     if not sys.argv or not sys.argv[0]:
         return ""
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -43,6 +44,7 @@ class Session:
         backends: what the events go to.
         linker: names the files of quoted code.
         folder: the folder of the report.
+        only_blocks: whether to leave alone what is printed outside of blocks of code.
         live: what serves the run while it is live; it goes on when the report is closed.
 
     Attributes:
@@ -58,6 +60,7 @@ class Session:
         linker: Linker,
         folder: Path,
         *,
+        only_blocks: bool = False,
         live: "Live | None" = None,
     ) -> None:
         self.live = live
@@ -77,23 +80,26 @@ class Session:
         self._pid = os.getpid()
         self._began = time.perf_counter()
         self._base = capture.Sink(lambda text: self.output("", text), is_base=True)
+        self._spell = capture.Spell(self._base, folder) if only_blocks else None
 
     def open(self, opened: Opened, make_console: Callable[[BinaryIO], Backend]) -> None:
-        """Begins to capture, and hands on the first event.
+        """Begins to capture (unless that is for blocks alone), and hands on the first event.
 
         Args:
             opened: the first event.
             make_console: makes the backend that shows the run, given what stands for the terminal.
         """
-        self._terminal = capture.start(self._base, self.folder)
-        self.backends.append(make_console(self._terminal))
+        if not self._spell:
+            self._terminal = capture.start(self._base, self.folder)
+            self.backends.append(make_console(self._terminal))
         try:
             self.emit(opened)
             if self.live:
                 self.live.attend(self)
         except BaseException:
-            self._base.leave()
-            capture.stop()
+            if not self._spell:
+                self._base.leave()
+                capture.stop()
             raise
 
     def emit(self, event: Event) -> None:
@@ -116,7 +122,7 @@ class Session:
 
     def say(self, text: str) -> None:
         """Tells the user something on the terminal that is no part of the report."""
-        if self.is_closed:
+        if self.is_closed or self._spell:
             print(text, end="", flush=True)
             return
         with capture.lock, contextlib.suppress(OSError, ValueError):
@@ -128,6 +134,10 @@ class Session:
         if not self.is_closed:
             for backend in self.backends:
                 backend.write(Output(parent=parent, text=text))
+
+    def sink(self, key: str) -> capture.Sink:
+        """What takes the output of the block `key`."""
+        return capture.Sink(partial(self.output, key), spell=self._spell)
 
     @property
     def is_live(self) -> bool:
@@ -153,7 +163,8 @@ class Session:
         Raises:
             ReportError: a backend could not finish what it writes.
         """
-        self._base.leave()
+        if not self._spell:
+            self._base.leave()
         elapsed = time.perf_counter() - self._began
         for used in origins.used(self.linker):
             self.emit(used)
@@ -174,7 +185,7 @@ class Session:
             # Viewers hear of the end when the report is whole: who waits for it finds its files.
             for backend in live:
                 backend.write(closed)
-            lost = capture.stop()
+            lost = self._spell.lost if self._spell else capture.stop()
         if lost:
             self.troubles.append(f"{lost:,} bytes of output could not be kept")
         if self.troubles:

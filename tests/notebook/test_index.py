@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from quire import ReportError, index, open_report
+from tests.notebook.conftest import Run
 from tests.notebook.reports import hrefs
 
 
@@ -63,3 +64,14 @@ def test_the_list_is_written_again_but_nothing_else_is_replaced(tmp_path: Path) 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="holds no report"):
         index.write(tmp_path)
+
+
+def test_the_command_writes_a_site_too(tmp_path: Path, quire: Run) -> None:
+    write_two(tmp_path / "reports")
+    done = quire("index", "reports", "--html", "site", "--title", "Ours")
+    assert done.stdout == "Wrote reports/README.md.\nWrote site/index.html.\n"
+    assert "<h1>Ours</h1>" in (tmp_path / "site/index.html").read_text()
+    (tmp_path / "site/index.html").write_text("mine")
+    done = quire("index", "reports", "--html", "site", check=False)
+    assert done.returncode == 2
+    assert "site/index.html was not written by `quire index`" in done.stderr

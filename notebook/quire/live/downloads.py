@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from typing import BinaryIO
 
 from quire.live.run_view import RunView
@@ -10,8 +11,13 @@ from quire.web.export import export
 _PIECE = 1 << 18
 
 
-def html(run: RunView) -> str:
-    """The report as one HTML document, with its pages, pictures and files within it."""
+def html(run: RunView, above: tuple[str, str] | None = None) -> str:
+    """The report as one HTML document, with its pages, pictures and files within it.
+
+    Args:
+        run: the report.
+        above: the title and the address of a page to go back to.
+    """
 
     def read(page: str, href: str) -> bytes | None:
         opened = run.file(page, href)
@@ -20,7 +26,7 @@ def html(run: RunView) -> str:
         with opened:
             return opened.read()
 
-    return export(run.feed.view(""), read, times=run.feed.renderer.times)
+    return export(replace(run.feed.view(""), above=above), read, times=run.feed.renderer.times)
 
 
 def packed(run: RunView) -> bytes:

@@ -1,5 +1,6 @@
 """The page's style and scripts: where they are, and under which URLs a page asks for them."""
 
+import base64
 import hashlib
 import mimetypes
 import re
@@ -71,6 +72,20 @@ def url(name: str) -> str:
 def style() -> str:
     """All of the style as one text, for a file that stands alone."""
     return "".join((STATIC / name).read_text("utf-8") for name in ("page.css", "code.css"))
+
+
+def policy_alone() -> str:
+    """The Content-Security-Policy of a file that stands alone: its own style, pictures within it, no more."""
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def icon_url(state: str) -> str:
+    """The icon that tells a run's state, for a file that stands alone."""
+    data, kind = read(f"icon-{icon(state)}.svg")
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def icon(state: str) -> str:

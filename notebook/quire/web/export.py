@@ -1,7 +1,6 @@
 """A whole report as one HTML file that needs nothing else: no network, no folder, no script."""
 
 import base64
-import hashlib
 import mimetypes
 import struct
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from quire.web.view import PageView, page_of
 Read = Callable[[str, str], bytes | None]
 """Gives the bytes of a file, for the key of a page and the file's address there; None if there is none."""
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 # Larger files stay beside the report: a page of gigabytes is none.
 _MOST = 25_000_000
 
@@ -35,10 +33,12 @@ def export(view: PageView, read: Read, *, times: bool = True) -> str:
     """
     files = _Files(view.node, read)
     renderer = Renderer(address=files.url, live=False, times=times, pixels=files.pixels)
-    style = assets.style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return renderer.document(
-        view, pages=_pages(view), policy=_POLICY.format(digest), style=style, icon=_icon(view.stands)
+        view,
+        pages=_pages(view),
+        policy=assets.policy_alone(),
+        style=assets.style(),
+        icon=assets.icon_url(view.stands),
     )
 
 
@@ -100,8 +100,3 @@ def _pages(view: PageView) -> list[PageView]:
             above = replace(view, node=page_of(node), title="" if page_of(node).event.key else view.title)
             pages.append(replace(page, above=(above.name, "")))
     return pages
-
-
-def _icon(state: str) -> str:
-    data, kind = assets.read(f"icon-{assets.icon(state)}.svg")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -82,18 +82,18 @@ class Renderer:
         self.times = times
         self._address = address
         self._pixels = pixels
-        self._environment = _environment()
+        self._environment = environment()
         self._blocks: Any = self._environment.get_template("blocks.html").make_module({"r": self})
 
     def block(self, node: Node) -> str:
         """A block with all that stands inside it."""
-        return _sound(self._block(node))
+        return sound(self._block(node))
 
     def own(self, node: Node) -> str:
         """What a block that holds others shows itself: the inside of its `data-own`."""
         kind = _KINDS[type(node.event)]
         try:
-            return _sound(getattr(self._blocks, f"{kind}_own")(node.event, node))
+            return sound(getattr(self._blocks, f"{kind}_own")(node.event, node))
         except Exception as error:
             return self._unshown(node.event.key, error)
 
@@ -105,14 +105,14 @@ class Renderer:
             id: the block's key, `-out-`, and where among the block's content this stands.
             page: the key of the page on which it stands.
         """
-        return _sound(self._blocks.printed(printed, id, page))
+        return sound(self._blocks.printed(printed, id, page))
 
     def page(self, view: PageView) -> str:
         """The whole document."""
         template = self._environment.get_template("page.html")
         icon = assets.icon(view.stands)
         parts = self._page_parts(view)
-        return _sound(template.render(r=self, view=view, page=parts, assets=assets, icon=icon))
+        return sound(template.render(r=self, view=view, page=parts, assets=assets, icon=icon))
 
     def document(
         self, view: PageView, *, pages: Sequence[PageView], policy: str, style: str, icon: str
@@ -120,7 +120,7 @@ class Renderer:
         """The document that stands alone; see `quire.web.export`."""
         template = self._environment.get_template("export.html")
         parts = self._page_parts(view)
-        return _sound(
+        return sound(
             template.render(
                 r=self, view=view, page=parts, pages=pages, policy=policy, style=Markup(style), icon=icon
             )
@@ -275,8 +275,8 @@ class Renderer:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    # One for all renderers: the templates are compiled once.
+def environment() -> jinja2.Environment:
+    """Where all templates are; one for all renderers, so that they are compiled once."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(assets.TEMPLATES),
         autoescape=True,
@@ -302,6 +302,6 @@ def _made(view: PageView, *, times: bool) -> dict[str, str]:
     return rows
 
 
-def _sound(html: str) -> str:
-    """HTML without what no page may hold: control characters and halves of characters."""
+def sound(html: str) -> str:
+    """`html` without what no page may hold: control characters and halves of characters."""
     return encodable(visible(html))
