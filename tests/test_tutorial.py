@@ -30,8 +30,8 @@ def test_the_tutorial_as_it_is_told(tmp_path: Path) -> None:
     assert set(done) == {"python", "sh", "markdown"}
     report = check(tmp_path / "reports/darts/darts.md")
     assert "state: done" in report
-    assert "(the-board/the-board.md)" in report
-    check(tmp_path / "reports/darts/the-board/the-board.md")
+    assert "(board/board.md)" in report
+    check(tmp_path / "reports/darts/board/board.md")
 
 
 def run(line: str, folder: Path, status: int) -> None:

@@ -288,10 +288,13 @@ class NotebookOutput(Interaction):
 
     def subreport(self, title: str) -> "NotebookOutput":
         """Begins a page of its own, linked from here and back; close it, or use it in a `with`."""
+        return self._page_within(title, title)
+
+    def _page_within(self, title: str, name: str, *, is_whole: bool = False) -> "NotebookOutput":
         page = self._page
         with capture.lock:
-            folder = page.folder.new_inner(title)
-            key = page.put(partial(Subreport, title=title, folder=folder), folder, key=None)
+            folder = page.folder.new_inner(name)
+            key = page.put(partial(Subreport, title=title, folder=folder), folder, is_whole=is_whole)
         return NotebookOutput(Page(page.session, page.folder.inner(folder), key))
 
     # How it goes
@@ -397,7 +400,8 @@ class NotebookOutput(Interaction):
 
     def _write_offered(self, offer: PageOffer) -> None:
         """Writes a page that viewers of the live report could ask for, as it is at the end."""
-        with self.subreport(offer.title) as page:
+        # It belongs to no section: that it is written after the last one means nothing.
+        with self._page_within(offer.title, offer.name, is_whole=True) as page:
             offer.function(page)
 
     def _end(self, state: State, error: BaseException | None) -> None:

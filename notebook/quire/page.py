@@ -72,19 +72,22 @@ class Page:
         """What fills the block `key` of this page, and can fill it again under the same names."""
         return Page(self.session, self.folder, key, Names(), hrefs)
 
-    def put(self, make: Callable[..., Block], name: str, key: str | None = None) -> str:
+    def put(
+        self, make: Callable[..., Block], name: str, key: str | None = None, *, is_whole: bool = False
+    ) -> str:
         """Puts a block on the page.
 
         Args:
             make: makes the block, given its `key` and `parent`.
             name: what the key is made from, after the name of the section.
             key: the author's own name for the block; a second block with it replaces the first.
+            is_whole: whether `name` alone is the key, without the section.
 
         Returns:
             The key.
         """
         with capture.lock:
-            full, parent = self._place(name, key)
+            full, parent = self._place(name, key, is_whole=is_whole)
             self.session.emit(make(key=full, parent=parent))
         return full
 

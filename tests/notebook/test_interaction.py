@@ -183,9 +183,12 @@ def test_pages_are_written_once_at_the_end(tmp_path: Path) -> None:
             page.table({"loss": losses[-last:]})
 
         losses.append(0.25)
+        log.h2("The end")
     text = check_report(tmp_path / "report/report.md")
-    assert "[The history](the-history/the-history.md)" in text
-    assert "0.25" in check_report(tmp_path / "report/the-history/the-history.md")
+    assert "[The history](history/history.md)" in text
+    page = check_report(tmp_path / "report/history/history.md")
+    assert "0.25" in page
+    assert '<a id="history-table"></a>' in page, "no key is made from the title, or the last section"
 
 
 def test_a_page_must_be_ready_without_being_told() -> None:
