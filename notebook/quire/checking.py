@@ -52,4 +52,7 @@ def _again(command: str, name: str) -> list[str]:
         raise ReportError(
             f"{script} is no file here: check {name} from the folder in which `{command}` was run"
         )
-    return words[1:] if words[1] == "run" else [*words[1:], "--no-browser", "--exit-when-done"]
+    if words[1] == "run":
+        return words[1:]
+    # A run that is watched does not end.
+    return [*(word for word in words[1:] if word != "--watch"), "--no-browser", "--exit-when-done"]

@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +120,26 @@ SEEN: dict[str, tuple[str, str, set[str]]] = {
 @pytest.mark.parametrize("name", UNSEEN)
 def test_what_changes_nothing_is_not_found(demo: Path, name: str) -> None:
     UNSEEN[name](demo)
+    assert found(demo) == []
+
+
+def test_a_report_whose_script_was_watched_is_run_again_once(demo: Path) -> None:
+    shutil.rmtree(demo.parent / "reports")
+    options = ["serve", "demo.py", "--watch", "--no-browser"]
+    watched = subprocess.Popen(
+        [sys.executable, "-m", "quire", *options],
+        cwd=demo.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    report = demo.parent / "reports/demo/demo.md"
+    until = time.monotonic() + 30
+    while "state: done" not in (report.read_text() if report.exists() else ""):
+        assert time.monotonic() < until, "the run did not end"
+        time.sleep(0.05)
+    watched.send_signal(signal.SIGINT)
+    watched.wait(timeout=30)
+    assert "--watch" in report.with_suffix(".json").read_text()
     assert found(demo) == []
 
 
