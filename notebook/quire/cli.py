@@ -363,24 +363,30 @@ def export_report(report: Path, kind: str, target: Path | None) -> None:
     click.echo(f"Wrote {target} ({words.size(target.stat().st_size)}).")
 
 
+_TOLERANCES = [
+    click.option(
+        "relative",
+        "--rtol",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        help="The share by which numbers may differ, in tables, texts, output and curves.",
+    ),
+    click.option(
+        "pixels",
+        "--ptol",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="The root mean square by which pictures may differ, where white is 1.",
+    ),
+]
+
+
 @cli.command("check")
 @click.argument("report", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "relative",
-    "--rtol",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="The share by which numbers may differ, in tables, texts, output and curves.",
-)
-@click.option(
-    "pixels",
-    "--ptol",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="The root mean square by which pictures may differ, where white is 1.",
-)
+@_TOLERANCES[0]
+@_TOLERANCES[1]
 def check_report(report: Path, relative: float, pixels: float) -> None:
     """Run REPORT (its folder, or its Markdown file) again, and list what it now tells differently.
 
@@ -401,6 +407,41 @@ def check_report(report: Path, relative: float, pixels: float) -> None:
         click.echo(f"{name} differs in {words.count(len(found), 'place')}.")
         raise SystemExit(1)
     click.echo(f"{name} still tells what it told.")
+
+
+@cli.command("diff")
+@click.argument("first", type=click.Path(path_type=Path, exists=True))
+@click.argument("second", type=click.Path(path_type=Path, exists=True))
+@_TOLERANCES[0]
+@_TOLERANCES[1]
+@click.option(
+    "target",
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="A folder to write the same to as a report, with curves, code and pictures side by side.",
+)
+def tell_diff(first: Path, second: Path, relative: float, pixels: float, target: Path | None) -> None:
+    """Tell what differs between the reports FIRST and SECOND (folders, or Markdown files); nothing is run.
+
+    Parameters, metadata, the ends of curves, and each block that tells something else. The exit status is 1
+    if anything differs.
+    """
+    from quire.comparison import Told, Tolerance
+    from quire.diff import Diff
+    from quire.report import open_report
+
+    try:
+        told = [Told(*_report_at(path)) for path in (first, second)]
+        found = Diff(told[0], told[1], Tolerance(relative, pixels))
+        if target:
+            with open_report(target) as log:
+                found.write(log, (str(first), str(second)))
+    except ReportError as error:
+        raise Refused(str(error)) from error
+    click.echo("\n".join(found.lines()) if found else "They tell the same.")
+    if found:
+        raise SystemExit(1)
 
 
 @cli.command("status")

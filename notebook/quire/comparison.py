@@ -26,6 +26,7 @@ from quire.events import (
     Output,
     Picture,
     Progress,
+    Scalar,
     Subreport,
     Table,
 )
@@ -75,7 +76,11 @@ class Told:
         name: of the report.
 
     Attributes:
+        title: of the report.
         command: what it was made by, or "" if that is not known.
+        parameters: of the run.
+        fields: its metadata.
+        series: the points of curves, as step and value, by the key of the chart and the name of the curve.
 
     Raises:
         ReportError: there is no record, or none that can be read.
@@ -86,7 +91,9 @@ class Told:
         self.output: dict[str, str] = {}
         self.series: dict[str, dict[str, list[tuple[float, float]]]] = {}
         self.fields: dict[str, object] = {}
+        self.title = name
         self.command = ""
+        self.parameters: Mapping[str, Scalar] = {}
         self.closed: Closed | None = None
         self._pages = {"": folder}
         for event in record.load(folder / f"{name}.json"):
@@ -105,7 +112,9 @@ class Told:
         elif isinstance(event, Metadata):
             self.fields |= event.fields
         elif isinstance(event, Opened):
+            self.title = event.title
             self.command = event.command
+            self.parameters = event.parameters
         elif isinstance(event, Closed):
             self.closed = event
 

@@ -1,0 +1,75 @@
+"""`quire diff`: two reports side by side, in the terminal and as a report."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.notebook.reports import check
+
+DEMO = '''
+import numpy as np
+
+from quire import NotebookOutput
+
+
+def demo(log: NotebookOutput, seed: int = 0, size: int = 4) -> None:
+    """A demo."""
+    log.h1("A demo")
+    with log.code():
+        random = np.random.default_rng(seed)
+        print("of", size)
+    log.image(np.eye(size), "A diagonal.", scale=4)
+    for step in range(3):
+        log.metric("noise", step, random.normal())
+    log.metadata(size=size)
+'''
+
+
+def quire(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "quire", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def runs(folder: Path) -> None:
+    script = folder / "demo.py"
+    script.write_text(DEMO)
+    assert quire(folder, "run", "demo.py", "-o", "a").returncode == 0
+    script.write_text(DEMO.replace('"of"', '"from"'))
+    assert quire(folder, "run", "demo.py", "-o", "b", "--seed", "1", "--size", "5").returncode == 0
+
+
+def test_what_differs_is_told_by_its_kind(tmp_path: Path) -> None:
+    runs(tmp_path)
+    done = quire(tmp_path, "diff", "a/demo", "b/demo/demo.md")
+    assert done.returncode == 1, done.stderr
+    assert "parameters:\n  seed  0 -> 1\n  size  4 -> 5\n" in done.stdout
+    assert "metadata:\n  size  4 -> 5\n" in done.stdout
+    assert "ends of curves:\n  noise  0." in done.stdout
+    assert "a-demo-code: the output: 'of 4' before, 'from 5' now" in done.stdout
+    assert "a-diagonal: the picture" in done.stdout
+
+
+def test_as_a_report_it_has_code_curves_and_pictures(tmp_path: Path) -> None:
+    runs(tmp_path)
+    assert quire(tmp_path, "diff", "a/demo", "b/demo", "-o", "both").returncode == 1
+    text = check(tmp_path / "both/both.md")
+    assert '-    print("of", size)\n+    print("from", size)'.replace("    ", "") in text.replace("    ", "")
+    record = (tmp_path / "both/both.json").read_text()
+    assert "noise, a/demo" in record
+    assert "noise, b/demo" in record
+    pictures = list((tmp_path / "both/etc").glob("*.png"))
+    assert len(pictures) >= 2
+
+
+def test_equal_reports_do_not_differ(tmp_path: Path) -> None:
+    runs(tmp_path)
+    done = quire(tmp_path, "diff", "a/demo", "a/demo")
+    assert (done.returncode, done.stdout) == (0, "They tell the same.\n")
+
+
+def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+    runs(tmp_path)
+    (tmp_path / "empty").mkdir()
+    done = quire(tmp_path, "diff", "a/demo", "empty")
+    assert done.returncode == 2
+    assert "empty" in done.stderr
