@@ -363,30 +363,30 @@ def export_report(report: Path, kind: str, target: Path | None) -> None:
     click.echo(f"Wrote {target} ({words.size(target.stat().st_size)}).")
 
 
-_TOLERANCES = [
-    click.option(
+def _tolerances(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say how far two reports may be apart."""
+    relative = click.option(
         "relative",
         "--rtol",
         type=click.FloatRange(0),
         default=0.0,
         show_default=True,
         help="The share by which numbers may differ, in tables, texts, output and curves.",
-    ),
-    click.option(
+    )
+    pixels = click.option(
         "pixels",
         "--ptol",
         type=click.FloatRange(0, 1),
         default=0.0,
         show_default=True,
         help="The root mean square by which pictures may differ, where white is 1.",
-    ),
-]
+    )
+    return relative(pixels(command))
 
 
 @cli.command("check")
 @click.argument("report", type=click.Path(path_type=Path, exists=True))
-@_TOLERANCES[0]
-@_TOLERANCES[1]
+@_tolerances
 def check_report(report: Path, relative: float, pixels: float) -> None:
     """Run REPORT (its folder, or its Markdown file) again, and list what it now tells differently.
 
@@ -412,8 +412,7 @@ def check_report(report: Path, relative: float, pixels: float) -> None:
 @cli.command("diff")
 @click.argument("first", type=click.Path(path_type=Path, exists=True))
 @click.argument("second", type=click.Path(path_type=Path, exists=True))
-@_TOLERANCES[0]
-@_TOLERANCES[1]
+@_tolerances
 @click.option(
     "target",
     "--output",
@@ -432,10 +431,17 @@ def tell_diff(first: Path, second: Path, relative: float, pixels: float, target:
     from quire.report import open_report
 
     try:
-        told = [Told(*_report_at(path)) for path in (first, second)]
-        found = Diff(told[0], told[1], Tolerance(relative, pixels))
+        reports = [_report_at(path) for path in (first, second)]
+        one, other = (Told(*report) for report in reports)
+        found = Diff(one, other, Tolerance(relative, pixels))
         if target:
-            with open_report(target) as log:
+            if target.resolve() in {folder.resolve() for folder, _ in reports}:
+                raise Refused(
+                    f"{target} is one of the two reports: choose another folder for their difference"
+                )
+            with open_report(target, command=shlex.join(["quire", *sys.argv[1:]])) as log:
+                for folder, name in reports:
+                    log.data(folder / f"{name}.json")
                 found.write(log, (str(first), str(second)))
     except ReportError as error:
         raise Refused(str(error)) from error

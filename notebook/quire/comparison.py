@@ -131,7 +131,14 @@ class Told:
 
 
 def differences(first: Told, second: Told, tolerance: Tolerance) -> Iterator[Difference]:
-    """What the second run tells differently, in the order of the blocks.
+    """What the second run tells differently: its blocks, in their order, and its metadata."""
+    yield from in_blocks(first, second, tolerance)
+    for name, one, other in parting(first.fields, second.fields, tolerance):
+        yield Difference("", f"metadata {name}: {one!r} before, {other!r} now")
+
+
+def in_blocks(first: Told, second: Told, tolerance: Tolerance) -> Iterator[Difference]:
+    """What the blocks of the second run tell differently, in their order, and how it ended.
 
     What the code that ran says counts, not how it is laid out, commented or where it stands; and no time.
     """
@@ -145,14 +152,16 @@ def differences(first: Told, second: Told, tolerance: Tolerance) -> Iterator[Dif
     states = [told.closed.state if told.closed else "running" for told in (first, second)]
     if states[0] != states[1]:
         yield Difference("", f"the run was {states[0]} before, is {states[1]} now")
-    yield from (Difference("", what) for what in _fields(first.fields, second.fields, tolerance))
 
 
-def _fields(first: Mapping[str, object], second: Mapping[str, object], tolerance: Tolerance) -> Iterator[str]:
+def parting(
+    first: Mapping[str, object], second: Mapping[str, object], tolerance: Tolerance
+) -> Iterator[tuple[str, object, object]]:
+    """The names under which two runs have something else, and what; None where one has nothing."""
     for name in dict.fromkeys([*first, *second]):
         one, other = first.get(name), second.get(name)
         if not _same(one, other, tolerance):
-            yield f"metadata {name}: {one!r} before, {other!r} now"
+            yield name, one, other
 
 
 def _same(one: object, other: object, tolerance: Tolerance) -> bool:
@@ -197,9 +206,9 @@ class _Pair:
         yield from self._curves(one.key)
 
     def _text(self, one: str, other: str, what: str) -> Iterator[str]:
-        parting = _parting(one, other, self.tolerance)
-        if parting is not None:
-            yield f"{what}: {parting[0]!r} before, {parting[1]!r} now"
+        apart = _parting(one, other, self.tolerance)
+        if apart is not None:
+            yield f"{what}: {apart[0]!r} before, {apart[1]!r} now"
 
     def _curves(self, key: str) -> Iterator[str]:
         curves = [told.series.get(key, {}) for told in (self.first, self.second)]

@@ -2,23 +2,16 @@
 
 import difflib
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator
 
 import PIL.Image
 
-from quire.comparison import Difference, Told, Tolerance, differences
+from quire import comparison
+from quire import markdown_text as md
+from quire.comparison import Told, Tolerance
 from quire.events import Chart, Code, Figure
 from quire.notebook import NotebookOutput
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What both reports have under one name; `None` where one has nothing of that name."""
-
-    name: str
-    first: object
-    second: object
 
 
 class Diff:
@@ -30,34 +23,34 @@ class Diff:
         tolerance: how far numbers and pictures may lie apart and still count as the same.
 
     Attributes:
-        parameters: those that the runs were given differently.
-        metadata: the fields of the front matter that differ.
-        ends: the last values of the curves that both or one have, where they differ.
-        blocks: what else differs, each by its block.
+        facts: what differs by name, with what each has (None for nothing of that name): parameters,
+            metadata, and the last values of curves; the kinds without a difference are left out.
+        blocks: what else differs, block by block.
     """
 
     def __init__(self, first: Told, second: Told, tolerance: Tolerance) -> None:
-        self._first, self._second = first, second
-        self.parameters = list(_rows(first.parameters, second.parameters, tolerance))
-        self.metadata = list(_rows(first.fields, second.fields, tolerance))
-        self.ends = list(_rows(_ends(first), _ends(second), tolerance))
-        self.blocks = [
-            found for found in differences(first, second, tolerance) if not found.what.startswith("metadata ")
-        ]
+        self._told = first, second
+        kinds = {
+            "parameters": (first.parameters, second.parameters),
+            "metadata": (first.fields, second.fields),
+            "ends of curves": (_ends(first), _ends(second)),
+        }
+        found = {kind: list(comparison.parting(*both, tolerance)) for kind, both in kinds.items()}
+        self.facts = {kind: rows for kind, rows in found.items() if rows}
+        self.blocks = list(comparison.in_blocks(first, second, tolerance))
 
     def __bool__(self) -> bool:
-        return bool(self.parameters or self.metadata or self.ends or self.blocks)
+        return bool(self.facts or self.blocks)
 
     def lines(self) -> Iterator[str]:
         """All as lines for a terminal."""
-        for title, rows in self._parts():
-            yield f"{title}:"
-            width = max(len(row.name) for row in rows)
-            for row in rows:
-                yield f"  {row.name:<{width}}  {_shown(row.first)} -> {_shown(row.second)}"
+        for kind, rows in self.facts.items():
+            yield f"{kind}:"
+            width = max(len(name) for name, _, _ in rows)
+            yield from (f"  {name:<{width}}  {_shown(one)} -> {_shown(other)}" for name, one, other in rows)
         if self.blocks:
             yield "blocks:"
-            yield from (f"  {found.place or 'the report'}: {found.what}" for found in self.blocks)
+            yield from (f"  {line}" for line in comparison.told(self.blocks).splitlines())
 
     def write(self, log: NotebookOutput, names: tuple[str, str]) -> None:
         """Writes all as a report, where curves, code and pictures stand side by side.
@@ -69,70 +62,49 @@ class Diff:
         log.h1(f"{names[0]} and {names[1]}")
         if not self:
             log.p("They tell the same.")
-        for title, rows in self._parts():
-            log.h2(title.capitalize())
+        for kind, rows in self.facts.items():
+            log.h2(kind.capitalize())
             log.table(
-                [
-                    {"name": row.name, names[0]: _shown(row.first), names[1]: _shown(row.second)}
-                    for row in rows
-                ]
+                [{"name": name, names[0]: _shown(one), names[1]: _shown(other)} for name, one, other in rows]
             )
-        self._write_curves(log, names)
-        self._write_blocks(log, names)
+        if self.blocks:
+            log.h2("Blocks")
+        for place, found in itertools.groupby(self.blocks, lambda each: each.place):
+            log.h3(place or "The report")
+            log.out("\n".join(f"- {md.code_span(each.what)}" for each in found))
+            self._show(log, place, names)
 
-    def _parts(self) -> Iterator[tuple[str, list[Row]]]:
-        parts = {"parameters": self.parameters, "metadata": self.metadata, "ends of curves": self.ends}
-        yield from ((title, rows) for title, rows in parts.items() if rows)
-
-    def _write_curves(self, log: NotebookOutput, names: tuple[str, str]) -> None:
-        places = {found.place for found in self.blocks if found.what.startswith("the curve ")}
-        for place in sorted(places):
-            for told, name in zip((self._first, self._second), names, strict=True):
-                block = told.blocks.get(place)
-                title = block.title if isinstance(block, Chart) else place
+    def _show(self, log: NotebookOutput, place: str, names: tuple[str, str]) -> None:
+        """Shows what both have in one place, where there is more to see than words tell."""
+        one, other = (told.blocks.get(place) for told in self._told)
+        if isinstance(one, Code) and isinstance(other, Code) and one.source != other.source:
+            lines = difflib.unified_diff(
+                one.source.splitlines(), other.source.splitlines(), *names, lineterm=""
+            )
+            log.out("\n".join(["````diff", *lines, "````"]))
+        elif isinstance(one, Figure) and isinstance(other, Figure):
+            pictures = [_picture(told, figure) for told, figure in zip(self._told, (one, other), strict=True)]
+            if any(pictures):
+                log.table([dict(zip(names, pictures, strict=True))])
+        elif isinstance(one, Chart) or isinstance(other, Chart):
+            for told, name in zip(self._told, names, strict=True):
                 for curve, points in told.series.get(place, {}).items():
                     for step, value in points:
-                        log.metric(f"{curve}, {name}", step, value, chart=title)
-
-    def _write_blocks(self, log: NotebookOutput, names: tuple[str, str]) -> None:
-        if not self.blocks:
-            return
-        log.h2("Blocks")
-        by_place: dict[str, list[Difference]] = {}
-        for found in self.blocks:
-            by_place.setdefault(found.place, []).append(found)
-        for place, differing in by_place.items():
-            log.h3(place or "The report")
-            log.out("\n".join(f"- {_escaped(each.what)}" for each in differing))
-            one, other = self._first.blocks.get(place), self._second.blocks.get(place)
-            if isinstance(one, Code) and isinstance(other, Code) and one.source != other.source:
-                parted = difflib.unified_diff(
-                    one.source.splitlines(), other.source.splitlines(), *names, lineterm=""
-                )
-                log.out("````diff\n" + "\n".join(parted) + "\n````")
-            if isinstance(one, Figure) and isinstance(other, Figure):
-                pictures = [_picture(self._first, one), _picture(self._second, other)]
-                if any(picture is not None for picture in pictures):
-                    log.table([dict(zip(names, pictures, strict=True))])
+                        log.metric(f"{curve}, {name}", step, value, chart=_title(told, place))
 
 
-def _rows(first: Mapping[str, object], second: Mapping[str, object], tolerance: Tolerance) -> Iterator[Row]:
-    for name in dict.fromkeys([*first, *second]):
-        one, other = first.get(name), second.get(name)
-        numbers = [n for n in (one, other) if isinstance(n, int | float) and not isinstance(n, bool)]
-        if one != other and not (len(numbers) == 2 and tolerance.same(*map(float, numbers))):
-            yield Row(name, one, other)
+def _title(told: Told, chart: str) -> str:
+    block = told.blocks.get(chart)
+    return block.title if isinstance(block, Chart) else chart
 
 
 def _ends(told: Told) -> dict[str, float]:
     """The last value of each curve, by its name, with its chart's where that says more."""
-    found = {}
-    for key, curves in told.series.items():
-        block = told.blocks.get(key)
-        title = block.title if isinstance(block, Chart) else key
-        for name, points in curves.items():
-            found[name if name == title else f"{title}: {name}"] = points[-1][1]
-    return found
+    return {
+        name if name == _title(told, key) else f"{_title(told, key)}: {name}": points[-1][1]
+        for key, curves in told.series.items()
+        for name, points in curves.items()
+    }
 
 
 def _shown(value: object) -> str:
@@ -141,18 +113,8 @@ def _shown(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _escaped(text: str) -> str:
-    fence = "`" * (
-        1 + max((len(run) for run in "".join(c if c == "`" else " " for c in text).split()), default=0)
-    )
-    return f"{fence} {text} {fence}"
-
-
 def _picture(told: Told, figure: Figure) -> PIL.Image.Image | None:
-    data = told.file(figure, figure.picture.file)
-    if data is None:
-        return None
     try:
-        return PIL.Image.open(io.BytesIO(data)).convert("RGBA")
+        return PIL.Image.open(io.BytesIO(told.file(figure, figure.picture.file) or b"")).convert("RGBA")
     except OSError:
-        return None  # a drawing
+        return None  # It is gone, or a drawing.
