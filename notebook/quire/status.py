@@ -57,8 +57,10 @@ def _standing(path: Path, folder: Path, *, strict: bool) -> Standing:
         found.notes.append(f"its run {_ENDS[found.state]}")
     found.faults += [f"{href} {what}" for href, what in edits.changed(path.parent, path.stem)]
     used = [event for event in events if isinstance(event, Used)]
-    if not used:
+    if not used and not record.outputs(path):
         found.faults.append("it does not say what it was made from: run it again")
+    elif not used:
+        found.notes.append("its code is in no file, but in cells or a console")
     codes = [event for event in events if isinstance(event, Code)]
     roots = [provenance.top(path.parent), Path.cwd()]
     for each in used:

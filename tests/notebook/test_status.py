@@ -188,3 +188,9 @@ def test_where_there_is_no_report(quire: Run, project: Path) -> None:
     done = quire("status", "scripts", check=False)
     assert done.returncode == 2
     assert "scripts holds no report: `quire run SCRIPT` writes one" in done.stderr
+
+
+def test_a_report_whose_code_is_in_no_file_is_not_called_stale(tmp_path: Path, quire: Run) -> None:
+    lines = 'from quire import open_report; log = open_report("reports/mine"); log.p("x"); log.close()'
+    subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, check=True, capture_output=True)
+    assert "mine/mine.md: current\n  its code is in no file" in quire("status").stdout
