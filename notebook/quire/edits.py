@@ -25,14 +25,19 @@ def head(document: Path) -> str:
         return ""
 
 
-def changed(folder: Path, name: str) -> Iterator[tuple[str, str]]:
+def changed(folder: Path, name: str, suffix: str = "") -> Iterator[tuple[str, str]]:
     """The files of the report `name` in `folder` that are not as its run left them, and what they are.
+
+    Args:
+        folder: of the report.
+        name: of the report.
+        suffix: how the names end of those that are looked at.
 
     Raises:
         ReportError: it has no record that can be read.
     """
     for href, sha256 in record.outputs(folder / f"{name}.json").items():
-        if not _is_beneath(href):
+        if not href.endswith(suffix) or not _is_beneath(href):
             continue
         try:
             now = digests.of_file(folder / href)
@@ -48,8 +53,8 @@ def changed(folder: Path, name: str) -> Iterator[tuple[str, str]]:
 def edited(folder: Path, name: str) -> Path | None:
     """A page of the report that was edited since its run ended; of one that did not end, nobody knows."""
     with contextlib.suppress(ReportError):
-        for href, what in changed(folder, name):
-            if href.endswith(".md") and what == _EDITED:
+        for href, what in changed(folder, name, ".md"):
+            if what == _EDITED:
                 return folder / href
     return None
 

@@ -302,7 +302,8 @@ def _check_is_ours(folder: Path, name: str, *, force: bool) -> None:
             f"{page} was edited by hand since it was written: bring the change into the script, or keep a "
             "copy, then run with --force to replace it (in a script of your own, force=True)"
         )
-    if page is None and document.exists() and f"\n{MARK}" not in (edits.head(document) or f"\n{MARK}"):
+    head = edits.head(document)
+    if page is None and head and f"\n{MARK}" not in head:
         raise ReportError(
             f"{document} exists and was not written by Quire: move it, or choose another folder"
         )

@@ -144,8 +144,7 @@ def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:
     elif isinstance(event, Figure) and entry.picture is None and not event.parent:
         entry.picture = event.picture
     elif isinstance(event, Subreport):
-        above = max((key for key in where if event.parent.startswith(key)), key=len)
-        where[event.key] = where[above] / event.folder
+        where[event.key] = where[record.page_of(event.parent, where)] / event.folder
         page = (where[event.key] / f"{event.folder}.md").as_posix()
         depth = len(where[event.key].parts) - len(where[""].parts) - 1
         entry.pages.append(Subpage(event.key, event.title, page, depth))

@@ -1,13 +1,11 @@
 """The backend that shows a report in the notebook whose cells write it: each block below its cell."""
 
 import atexit
-import base64
 import html
 import mimetypes
 import os
 import re
 import secrets
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote, unquote
 
+from quire import embedded
 from quire.events import (
     Block,
     Closed,
@@ -218,7 +217,7 @@ class _Files:
     def add_page(self, node: Node) -> None:
         """Learns where the files of a subreport are."""
         assert isinstance(node.event, Subreport)
-        self._pages[node.event.key] = self._pages[_page_of(node)] / node.event.folder
+        self._pages[node.event.key] = self._pages[node.page.event.key] / node.event.folder
 
     def relative(self, path: Path) -> str:
         """A path as the notebook's own page finds it."""
@@ -233,15 +232,13 @@ class _Files:
         if kind.startswith("image/"):
             if not path.is_file() or path.stat().st_size > _MOST:
                 return ""
-            return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+            return embedded.url(path.read_bytes(), kind)
         return quote(self.relative(path))
 
     def pixels(self, page: str, href: str) -> tuple[int, int] | None:
         """The size of a PNG, from its header."""
         with (self._pages[page] / href).open("rb") as file:
-            head = file.read(24)
-        width, height = struct.unpack(">II", head[16:]) if head.startswith(b"\x89PNG") else (0, 0)
-        return (width, height) if width else None
+            return embedded.pixels(file.read(embedded.HEAD))
 
 
 class _MarkdownWriter:
@@ -259,7 +256,7 @@ class _MarkdownWriter:
 
     def block(self, node: Node) -> str:
         """A block with all within it."""
-        page = _page_of(node)
+        page = node.page.event.key
 
         def embed(found: re.Match[str]) -> str:
             href = unquote(html.unescape(found[2]))
@@ -293,14 +290,6 @@ def _top(node: Node) -> Node | None:
             return node
         node = node.above
     return None
-
-
-def _page_of(node: Node) -> str:
-    """The key of the page on which a block stands."""
-    above = node.above
-    while above is not None and not isinstance(above.event, Subreport):
-        above = above.above
-    return above.event.key if above is not None else ""
 
 
 def _key(event: Block | Output | Metric | Emptied) -> str:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from quire import words
+from quire import provenance, words
 from quire.events import Closed, Failure, Heading, Opened, Subreport, Text, Used
 from quire.folder import ReportFolder
 from quire.markdown_text import cell, code_span, escape, front_matter
 from quire.names import plain, without_links
 from quire.printed import Printed
-from quire.provenance import DIFFERING
 from quire.terminal_text import visible
 from quire.tree import Node
 
@@ -151,11 +150,8 @@ def _made(run: Run) -> str:
     if data:
         rows["Data"] = ", ".join(f"{code_span(used.path)} (SHA-256 {used.sha256[:12]}…)" for used in data)
     if run.closed:
-        rows |= {
-            name: escape(value)
-            for name, value in run.closed.provenance.items()
-            if run.times or name not in DIFFERING
-        }
+        told = provenance.shown(run.closed.provenance, times=run.times)
+        rows |= {name: escape(value) for name, value in told.items()}
     if run.times and run.opened and run.closed:
         rows["Time"] = f"{words.duration(run.closed.elapsed)}, from {run.opened.started}"
     body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

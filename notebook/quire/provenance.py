@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -11,8 +12,8 @@ from urllib.parse import quote
 from quire import kernel
 from quire.folder import LEDGER
 
-DIFFERING = ("Commit", "Machine")
-"""What the provenance of two equal runs may tell differently."""
+# What two equal runs may tell differently.
+_DIFFERING = ("Commit", "Machine")
 
 # Hosts whose web pages address a line of a file at a commit in a way that we know.
 _FORGES = {"github": "/blob/", "gitlab": "/-/blob/"}
@@ -107,6 +108,11 @@ def _web(remote: str, commit: str) -> str:
     host, path = match.groups()
     blob = next((blob for forge, blob in _FORGES.items() if forge in host), "")
     return f"https://{host}/{path}{blob}{commit}/" if blob else ""
+
+
+def shown(told: Mapping[str, str], *, times: bool) -> dict[str, str]:
+    """What a report shows of how it was made: without times, only what two equal runs have in common."""
+    return {name: value for name, value in told.items() if times or name not in _DIFFERING}
 
 
 def top(folder: Path) -> Path:

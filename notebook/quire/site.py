@@ -1,10 +1,9 @@
 """The reports of a folder as pages that any web server, or a disk, can show: a list, and each report."""
 
-import base64
 import mimetypes
 from pathlib import Path
 
-from quire import exporting, index, words
+from quire import embedded, exporting, index, words
 from quire.errors import ReportError
 from quire.folder import write_whole
 from quire.index import Entry
@@ -93,5 +92,4 @@ def _picture(entry: Entry, folder: Path) -> tuple[str, str, int, int] | None:
         return None
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     width = min(image.width, _WIDTH)
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f"data:{kind};base64,{data}", image.alt, width, round(image.height * width / image.width)
+    return embedded.url(path.read_bytes(), kind), image.alt, width, round(image.height * width / image.width)

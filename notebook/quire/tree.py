@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from quire.events import Block, Code, Emptied, Event, Metric, Output
+from quire.events import Block, Code, Emptied, Event, Metric, Output, Subreport
 from quire.printed import Printed
 from quire.series import Series
 
@@ -24,6 +24,14 @@ class Node:
         self.inside: list[Node | Printed] = []
         self.series: dict[str, Series] = {}
         self.is_fresh = True
+
+    @property
+    def page(self) -> "Node":
+        """The subreport, or else the report, on whose page this block stands; of the report, itself."""
+        above = self.above
+        while above is not None and above.above is not None and not isinstance(above.event, Subreport):
+            above = above.above
+        return above or self
 
     def touch(self) -> None:
         """Marks this block and all around it as changed."""

@@ -35,7 +35,6 @@ from quire.printed import Printed
 from quire.series import Series
 from quire.tree import Node, Tree
 from quire.web import PageView, Renderer
-from quire.web.view import page_of
 
 Message = dict[str, Any]
 
@@ -190,7 +189,7 @@ class Feed:
 
     def _open_output(self, block: Block) -> tuple[str, BytesIO]:
         # The file is the run's to write; here is only how it is called.
-        page = page_of(self.tree.node(block.key)).event.key
+        page = self.tree.node(block.key).page.event.key
         names = self._files.setdefault(page, Names())
         return f"etc/{names.unique(file_name(f'{block.key}-output.txt'))}", Nowhere()
 
@@ -298,7 +297,7 @@ class Feed:
     def _above(self, node: Node) -> tuple[str, str] | None:
         if not isinstance(node.event, Subreport):
             return None
-        above = page_of(node).event.key
+        above = node.page.event.key
         return self.view(above).name, f"../../p/{above}/" if above else "../../"
 
     def _in_order(self) -> Iterator[str]:
@@ -314,7 +313,7 @@ class Feed:
         # Before all else: what holds a block in its new place brings it along.
         for key in keys:
             if self.tree.has(key) and self._moved.get(key, 0) > number:
-                yield {"page": page_of(self.tree.node(key)).event.key, "id": key, "gone": True}
+                yield {"page": self.tree.node(key).page.event.key, "id": key, "gone": True}
         for key in keys:
             if self.tree.has(key):
                 yield from self._block_patches(key, number)
@@ -323,7 +322,7 @@ class Feed:
 
     def _block_patches(self, key: str, number: int) -> Iterator[Message]:
         node = self.tree.node(key)
-        place = {"page": page_of(node).event.key, "id": key}
+        place = {"page": node.page.event.key, "id": key}
         if not key or self._is_within_new(node, number):
             return
         is_new = self._made.get(key, 0) > number
@@ -343,7 +342,7 @@ class Feed:
             return
         printed = node.inside[int(index)]
         if isinstance(printed, Printed):
-            page = page_of(node).event.key
+            page = node.page.event.key
             html = self.renderer.printed(printed, key, page)
             yield {"page": page, "id": key, "parent": parent, "html": html}
 

@@ -14,7 +14,6 @@ from quire.live.feed import Feed, Nowhere
 from quire.live.files import Files
 from quire.tree import Node, Tree
 from quire.web import PageView, Renderer
-from quire.web.view import page_of
 
 # How often an author's page that is open asks for itself again, in seconds.
 _REFRESH = 2.0
@@ -79,7 +78,7 @@ class RunView:
             event: Any = node.event
             if isinstance(event, Subreport):
                 parts.insert(0, event.folder)
-            key = page_of(node).event.key
+            key = node.page.event.key
         return PurePosixPath(*parts).as_posix() if parts else "."
 
     @property

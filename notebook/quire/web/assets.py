@@ -7,6 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from quire import embedded
+
 STATIC = Path(__file__).parent / "static"
 TEMPLATES = Path(__file__).parent / "templates"
 # Made by vl-convert when it is first asked for; see `quire.web.vega`.
@@ -85,7 +87,7 @@ def policy_alone() -> str:
 def icon_url(state: str) -> str:
     """The icon that tells a run's state, for a file that stands alone."""
     data, kind = read(f"icon-{icon(state)}.svg")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return embedded.url(data, kind)
 
 
 def icon(state: str) -> str:

@@ -1,18 +1,17 @@
 """A whole report as one HTML file that needs nothing else: no network, no folder, no script."""
 
-import base64
 import mimetypes
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from quire import embedded
 from quire.events import Block, Control, Figure, Link, Subreport, Table
 from quire.printed import Printed
 from quire.tree import Node
 from quire.web import assets
 from quire.web.renderer import Renderer
-from quire.web.view import PageView, page_of
+from quire.web.view import PageView
 
 Read = Callable[[str, str], bytes | None]
 """Gives the bytes of a file, for the key of a page and the file's address there; None if there is none."""
@@ -48,7 +47,7 @@ class _Files:
     def __init__(self, root: Node, read: Read) -> None:
         self._read = read
         self._known = {
-            (page_of(node).event.key, file)
+            (node.page.event.key, file)
             for node in root.walk()
             for file in _named(node)
             if file and not PurePosixPath(file).is_absolute() and ".." not in PurePosixPath(file).parts
@@ -61,15 +60,12 @@ class _Files:
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         # A document of HTML that is opened from here would be a page of nobody's policy.
         kind = kind if kind.startswith(("image/", "text/plain", "text/csv")) else "application/octet-stream"
-        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        return embedded.url(data, kind)
 
     def pixels(self, page: str, file: str) -> tuple[int, int] | None:
         """The size of a PNG, from its header."""
         data = self._data(page, file)
-        if data is None or not data.startswith(b"\x89PNG\r\n\x1a\n") or len(data) < 24:
-            return None
-        width, height = struct.unpack(">II", data[16:24])
-        return width, height
+        return embedded.pixels(data) if data is not None else None
 
     def _data(self, page: str, file: str) -> bytes | None:
         return self._read(page, file) if (page, file) in self._known else None
@@ -97,6 +93,6 @@ def _pages(view: PageView) -> list[PageView]:
     for node in view.node.walk():
         if isinstance(node.event, Subreport):
             page = replace(view, node=node, title="")
-            above = replace(view, node=page_of(node), title="" if page_of(node).event.key else view.title)
+            above = replace(view, node=node.page, title="" if node.page.event.key else view.title)
             pages.append(replace(page, above=(above.name, "")))
     return pages

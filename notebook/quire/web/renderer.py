@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from quire import __version__, charts, words
+from quire import __version__, charts, provenance, words
 from quire.display import clean_html
 from quire.events import (
     Admonition,
@@ -35,13 +35,12 @@ from quire.events import (
 )
 from quire.names import without_links
 from quire.printed import Printed
-from quire.provenance import DIFFERING
 from quire.terminal_text import encodable, visible
 from quire.tree import Node
 from quire.web import ansi, assets, text
 from quire.web.formulas import mathml
 from quire.web.highlighting import highlighted, is_python
-from quire.web.view import PageView, page_of
+from quire.web.view import PageView
 
 _log = logging.getLogger(__name__)
 _KINDS: Mapping[type[Block], str] = {
@@ -122,7 +121,15 @@ class Renderer:
         parts = self._page_parts(view)
         return sound(
             template.render(
-                r=self, view=view, page=parts, pages=pages, policy=policy, style=Markup(style), icon=icon
+                r=self,
+                view=view,
+                page=parts,
+                pages=pages,
+                title=view.name,
+                generator=parts["generator"],
+                policy=policy,
+                style=Markup(style),
+                icon=icon,
             )
         )
 
@@ -189,7 +196,7 @@ class Renderer:
     @staticmethod
     def key(node: Node) -> str:
         """The key of the page on which a block stands."""
-        return page_of(node).event.key
+        return node.page.event.key
 
     def web(self, address: str) -> str:
         """A link to code, where it leads to the web: paths of the author's disk lead nowhere here."""
@@ -295,7 +302,7 @@ def _made(view: PageView, *, times: bool) -> dict[str, str]:
     if opened and opened.parameters:
         rows["Parameters"] = ", ".join(f"{name} = {value}" for name, value in opened.parameters.items())
     if closed:
-        rows |= {name: value for name, value in closed.provenance.items() if times or name not in DIFFERING}
+        rows |= provenance.shown(closed.provenance, times=times)
     if times and opened and closed:
         rows["Time"] = f"{words.duration(closed.elapsed)}, from {opened.started}"
     rows |= {name: str(value) for name, value in view.metadata.items() if value is not None}

@@ -94,11 +94,3 @@ def walk_page(node: Node) -> list[Node]:
             if not isinstance(child.event, Subreport):
                 found += walk_page(child)
     return found
-
-
-def page_of(node: Node) -> Node:
-    """The node of the page on which a block stands."""
-    above = node.above
-    while above is not None and above.above is not None and not isinstance(above.event, Subreport):
-        above = above.above
-    return above or node
