@@ -34,7 +34,9 @@ class _Notice(event.Listener):
         if not self.is_said and event.data["dispatcher"].py_func.__module__.startswith("quire_models."):
             self.is_said = True
             logging.getLogger("quire_models").warning(
-                "compiling kernels: it takes a few seconds, the first time only"
+                "compiling kernels: it takes a few seconds, the first time only",
+                # Quire keeps it out of reports: another run of the same code has nothing to compile.
+                extra={"transient": True},
             )
 
     def on_end(self, event: Any) -> None:

@@ -80,6 +80,19 @@ def _current() -> Sink | None:
     return None if sink is None or sink.ended else sink
 
 
+def receiver() -> Sink | None:
+    """The sink that gets what is written here; None if nothing is captured."""
+    return _current() or _redirect.top
+
+
+def _aside(text: str) -> None:
+    """Hands on text that no block of code gets."""
+    with lock:
+        _redirect.read()
+        for sink in _redirect.bases:
+            sink.deliver(text)
+
+
 class _Redirect:
     """The one redirection of this process, shared by all the reports that are open in it."""
 
@@ -106,7 +119,7 @@ class _Redirect:
         line_buffer_c()
         self._streams = [Stream(Router(stream, self._write)) for stream in self._replaced]
         sys.stdout, sys.stderr = self._streams
-        self._logging = LoggingDefaults()
+        self._logging = LoggingDefaults(_aside)
         self._stop = threading.Event()
         self._reader = threading.Thread(target=self._read_on, name="quire-capture", daemon=True)
         self._reader.start()
@@ -134,9 +147,19 @@ class _Redirect:
         for saved in self._fds:
             os.close(saved)
 
+    @property
+    def top(self) -> Sink | None:
+        """The sink that gets what no other gets."""
+        return self._stack[-1] if self._stack else None
+
+    @property
+    def bases(self) -> list[Sink]:
+        """The sinks of the reports that are open, for what stands in no block."""
+        return [sink for sink in self._stack if sink.is_base]
+
     def push(self, sink: Sink, within: Sink | None) -> None:
         """Makes `sink` the one that output goes to, unless another runs beside it."""
-        top = self._stack[-1] if self._stack else None
+        top = self.top
         sink.aside = not (
             sink.is_base or top is within or (within is None and top is not None and top.is_base)
         )

@@ -25,7 +25,7 @@ def check(folder: Path, name: str, tolerance: Tolerance) -> list[Difference]:
     command = _again(before.command, name)
     with tempfile.TemporaryDirectory(prefix="quire-") as output:
         done = subprocess.run(
-            [sys.executable, "-m", "quire", *command, "--output", output],
+            [sys.executable, "-m", "quire", *command, "--no-cache", "--output", output],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -125,13 +125,23 @@ def serve_demo(
     output: Path,
     reproducible: bool,
     force: bool,
+    no_cache: bool,
     **serving: Any,
 ) -> None:
     """Runs a demo, writes its report, and serves it meanwhile and afterwards."""
     from quire.serving import Serving
 
     live = Serving(**serving)
-    run_demo(demo, name, values, output=output, reproducible=reproducible, force=force, live=live)
+    run_demo(
+        demo,
+        name,
+        values,
+        output=output,
+        reproducible=reproducible,
+        force=force,
+        no_cache=no_cache,
+        live=live,
+    )
 
 
 def run_demo(
@@ -142,6 +152,7 @@ def run_demo(
     output: Path,
     reproducible: bool,
     force: bool,
+    no_cache: bool,
     live: "bool | Serving" = False,
 ) -> None:
     """Runs a demo and writes its report."""
@@ -161,6 +172,7 @@ def run_demo(
             reproducible=reproducible,
             live=live,
             force=force,
+            cache=not no_cache,
         )
     except (ReportError, ServeError) as error:
         raise Refused(str(error)) from error
@@ -216,6 +228,11 @@ _RUN_OPTIONS = [
         ["force", "--force"],
         is_flag=True,
         help="Replace the report even if it was edited by hand since it was written.",
+    ),
+    click.Option(
+        ["no_cache", "--no-cache"],
+        is_flag=True,
+        help="Compute anew, and keep, what log.cached would take from the cache.",
     ),
 ]
 

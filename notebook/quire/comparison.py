@@ -14,6 +14,7 @@ from typing import Any
 from quire import record
 from quire.events import (
     Block,
+    Cached,
     Closed,
     Code,
     Control,
@@ -102,7 +103,8 @@ class Told:
     def _take(self, event: Event) -> None:
         if isinstance(event, Subreport):
             self._pages[event.key] = self.folder(event.parent) / event.folder
-        if isinstance(event, Block) and not isinstance(event, Progress):
+        # Whence a value came says nothing of what it is.
+        if isinstance(event, Block) and not isinstance(event, Cached | Progress):
             self.blocks[event.key] = event
         elif isinstance(event, Output):
             self.output[event.parent] = self.output.get(event.parent, "") + event.text

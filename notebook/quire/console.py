@@ -5,7 +5,7 @@ import time
 from typing import BinaryIO
 
 from quire import words
-from quire.events import Event, Heading, Output, Progress
+from quire.events import Cached, Event, Heading, Output, Progress
 
 _BAR = 24
 # Where a line cannot be drawn over (a file, CI), progress is said this often, in seconds.
@@ -35,6 +35,8 @@ class ConsoleBackend:
             self._print(self._fresh_line() + (f"\x1b[1m{line}\x1b[0m\n" if self._is_tty else f"{line}\n"))
         elif isinstance(event, Progress):
             self._progress(event)
+        elif isinstance(event, Cached):
+            self._print(f"{self._fresh_line()}{event.name}: {words.cached(event)}\n")
 
     def close(self) -> None:
         """Takes the line of progress away."""

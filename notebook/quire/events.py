@@ -165,6 +165,20 @@ class Value(Block):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cached(Block):
+    """Where the value of the function `name` came from: whether it was kept by an earlier call.
+
+    It was `computed` (ISO 8601 with its offset) in `elapsed` seconds. `note` says why it could not be kept.
+    """
+
+    name: str
+    computed: str
+    elapsed: float
+    is_kept: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Block):
     """An exception that left a block: what, where, the line of code, and the traceback."""
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 
@@ -10,11 +11,15 @@ class LoggingDefaults:
 
     Only the handler of last resort and the root's default level are touched, so that a
     `logging.basicConfig` of the author's still does what it says.
+
+    Args:
+        aside: takes records whose attribute `transient` is true (`extra={"transient": True}`), as lines:
+            they tell of this moment and this machine, and are for the terminal but for no block of code.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, aside: Callable[[str], object]) -> None:
         self._handler, self._level = logging.lastResort, logging.root.level
-        ours = _ToCurrentStderr()
+        ours = _ToCurrentStderr(aside)
         ours.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         logging.lastResort = ours
         self._lowered = not logging.root.handlers and self._level == logging.WARNING
@@ -32,9 +37,17 @@ class LoggingDefaults:
 class _ToCurrentStderr(logging.StreamHandler[TextIO]):
     """Writes to whatever `sys.stderr` is when a record comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, aside: Callable[[str], object]) -> None:
         # Not StreamHandler's own, which would bind today's `sys.stderr`.
         logging.Handler.__init__(self, logging.INFO)
+        self._aside = aside
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        # Not under the handler's own lock, which who writes to the report may be waiting for.
+        if getattr(record, "transient", False):
+            self._aside(f"{self.format(record)}\n")
+            return True
+        return bool(super().handle(record))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

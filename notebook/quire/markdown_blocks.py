@@ -8,6 +8,7 @@ from quire import words
 from quire.events import (
     Admonition,
     Block,
+    Cached,
     Chart,
     Code,
     Column,
@@ -54,6 +55,7 @@ class BlockWriter:
         self._page = page
         self._writers: dict[type[Block], Callable[[Any, Node], str]] = {
             Admonition: self._admonition,
+            Cached: self._cached,
             Chart: self._chart_block,
             Code: self._code,
             Control: self._control,
@@ -105,6 +107,10 @@ class BlockWriter:
         elif self._times:
             said.append(words.duration(event.elapsed))
         return f"<sub>{' · '.join(said)}</sub>" if said else ""
+
+    def _cached(self, event: Cached, node: Node) -> str:
+        told = words.cached(event, times=self._times)
+        return f"<sub>{code_span(event.name)}: {escape(told)}</sub>" if told else ""
 
     def _value(self, event: Value, node: Node) -> str:
         if "\n" in event.text.strip("\n"):

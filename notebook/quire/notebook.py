@@ -5,12 +5,12 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
-from quire import capture, origins
+from quire import cache, capture, origins
 from quire.codeblock import CodeBlock
 from quire.events import (
     Admonition,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import PIL.ImageDraw
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class NotebookOutput(Interaction):
@@ -134,6 +135,43 @@ class NotebookOutput(Interaction):
         if inspect.iscoroutinefunction(function):
             return block.run_async(quote, function)
         return block.run(quote, function)
+
+    @overload
+    def cached(self, function: Callable[P, T], /) -> Callable[P, T]: ...
+    @overload
+    def cached(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def cached(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a slow function, or takes its value from the cache if it was called like this before.
+
+        Two uses:
+
+            model = log.cached(train, digits, epochs=60)     # one call
+
+            @log.cached                                      # every call of the function
+            def train(digits, epochs): ...
+
+        A value is kept on disk, in `$QUIRE_CACHE` or the user's folder for caches, with what was printed.
+        It is taken for a later call, of this run or another one, if the function with all code of the
+        author's that it refers to, what it closes over, the globals that it names, its arguments and the
+        versions of the libraries are the same. The report says so, and when and in how many seconds the
+        value was computed. A second run that wants a value while the first computes it waits for that.
+
+        What the function does besides giving its value and printing is not done again: it must not write
+        to the report. A value is not kept, and the report says why, if the function changed an argument
+        or if the value cannot be pickled.
+
+        Raises:
+            TypeError: the function or an argument holds a report, a control, or something that cannot be
+                pickled, such as a lock or a generator.
+        """
+        if args or kwargs:
+            return cache.call(self._page, function, args, kwargs)
+
+        @wraps(function)
+        def from_cache(*args: Any, **kwargs: Any) -> Any:
+            return cache.call(self._page, function, args, kwargs)
+
+        return from_cache
 
     # Pictures and tables
 

@@ -162,7 +162,8 @@ class Linker:
         file = (self.base / path).resolve()
         if file.is_relative_to(self._root):
             return file.relative_to(self._root).as_posix()
-        return Path(os.path.relpath(file, self.base.resolve())).as_posix()
+        # As it is called from here, where a link may lead elsewhere on every machine.
+        return Path(os.path.relpath(self.base / path, self.base)).as_posix()
 
     def link(self, path: str, line: int, last_line: int, page: Path) -> str:
         """A link from the folder `page` to lines of `path`, or "" where no link would hold elsewhere."""

@@ -37,6 +37,7 @@ def open_report(
     backends: Sequence[Backend] = (),
     live: "bool | Serving" = False,
     force: bool = False,
+    cache: bool = True,
 ) -> NotebookOutput:
     """Begins a report in the folder `path`: `open_report("reports/mnist")` writes `reports/mnist/mnist.md`.
 
@@ -55,6 +56,7 @@ def open_report(
         live: whether to serve the report as a page while it is written; a `Serving` says where and how.
             Closing it then waits until a viewer, or Ctrl-C, ends the page.
         force: whether to replace a report that was edited by hand since it was written.
+        cache: whether `log.cached` may take values that earlier runs have kept; it keeps them anyway.
 
     Raises:
         ServeError: the page cannot be served as asked.
@@ -78,6 +80,7 @@ def open_report(
         where,
         only_blocks=below is not None,
         live=attendance,
+        takes_cached=cache,
     )
     opened = Opened(
         title=title or folder.name.replace("-", " ").replace("_", " ").capitalize(),

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ class Session:
         folder: the folder of the report.
         only_blocks: whether to leave alone what is printed outside of blocks of code.
         live: what serves the run while it is live; it goes on when the report is closed.
+        takes_cached: whether values may be taken from the cache.
 
     Attributes:
         steering: what may hold, end or question the run.
@@ -62,8 +63,10 @@ class Session:
         *,
         only_blocks: bool = False,
         live: "Live | None" = None,
+        takes_cached: bool = True,
     ) -> None:
         self.live = live
+        self.takes_cached = takes_cached
         # The journal comes first: what the others show can be found there, whatever happens to them.
         self.backends = [*([live] if live else []), *backends]
         self.linker = linker
@@ -138,6 +141,26 @@ class Session:
     def sink(self, key: str) -> capture.Sink:
         """What takes the output of the block `key`."""
         return capture.Sink(partial(self.output, key), spell=self._spell)
+
+    @contextlib.contextmanager
+    def overhearing(self, take: Callable[[str], object]) -> Iterator[None]:
+        """Gives `take`, too, what is printed here meanwhile, if the report gets it at all."""
+        outer = capture.receiver() if self.is_mine else None
+        if outer is None:
+            yield
+            return
+        deliver = outer.deliver
+
+        def both(text: str) -> None:
+            take(text)
+            deliver(text)
+
+        sink = capture.Sink(both)
+        sink.enter()
+        try:
+            yield
+        finally:
+            sink.leave()
 
     @property
     def is_live(self) -> bool:

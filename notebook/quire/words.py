@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+from quire.events import Cached
+
 
 def duration(seconds: float) -> str:
     """A time with two or three figures: `40 µs`, `0.65 s`, `12.3 s`, `3 min 20 s`, `2 h 5 min`."""
@@ -56,6 +58,20 @@ def place(path: Path) -> str:
 def share(done: int, total: int | None) -> str:
     """How far something has come: `120 of 500 (24 %)`, or `120` where the whole is not known."""
     return f"{done:,}" if not total else f"{done:,} of {total:,} ({100 * done // total} %)"
+
+
+def cached(event: Cached, *, times: bool = True) -> str:
+    """Where a value came from: `from cache, computed in 3 min 32 s on 2026-11-24`; why it is not kept.
+
+    Without times it is not said: a report is the same whether a value was in the cache or not.
+    """
+    if event.note:
+        return f"not kept in the cache: {event.note}"
+    if not times:
+        return ""
+    if event.is_kept:
+        return f"from cache, computed in {duration(event.elapsed)} on {event.computed.partition('T')[0]}"
+    return f"computed in {duration(event.elapsed)}, now in the cache"
 
 
 def cell(value: object, format_: str = "") -> str:

@@ -383,3 +383,21 @@ def test_memory_does_not_grow_with_the_output(
     assert whole.read_text() == "".join(f"{i:99d}\n" for i in range(1_000_000))
     assert f"{0:99d}\n" in text
     assert f"{999_999:99d}\n" in text
+
+
+def test_a_transient_record_is_for_the_terminal_alone(
+    quire: Callable[..., "subprocess.CompletedProcess[str]"], demo: Callable[..., Path], tmp_path: Path
+) -> None:
+    demo(
+        """
+        with log.code():
+            print("before")
+            logging.getLogger("compiler").warning("compiling", extra={"transient": True})
+            logging.getLogger("compiler").warning("compiled")
+        """,
+        head="import logging",
+    )
+    done = quire("run", "demo.py")
+    assert "before\nWARNING compiler: compiling\nWARNING compiler: compiled\n" in done.stdout
+    text = (tmp_path / "reports/demo/demo.md").read_text()
+    assert "```text\nbefore\nWARNING compiler: compiled\n```" in text

@@ -13,6 +13,7 @@ from quire.display import clean_html
 from quire.events import (
     Admonition,
     Block,
+    Cached,
     Cell,
     Chart,
     Code,
@@ -46,8 +47,8 @@ _log = logging.getLogger(__name__)
 _KINDS: Mapping[type[Block], str] = {
     kind: kind.__name__.lower()
     for kind in (
-        *(Admonition, Chart, Code, Control, Details, Failure, Figure, Heading, Html, Interact, Link, Math),
-        *(Part, Progress, Subreport, Table, Text, Value),
+        *(Admonition, Cached, Chart, Code, Control, Details, Failure, Figure, Heading, Html, Interact),
+        *(Link, Math, Part, Progress, Subreport, Table, Text, Value),
     )
 }
 # A page with fewer headings than this needs no contents.
@@ -224,6 +225,10 @@ class Renderer:
     summary = staticmethod(charts.summarise)
 
     cell = staticmethod(words.cell)
+
+    def cached(self, event: Cached) -> str:
+        """Where a value came from, or why it is not kept."""
+        return words.cached(event, times=self.times)
 
     @staticmethod
     def cleaned(html: str) -> Markup:
