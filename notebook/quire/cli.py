@@ -20,6 +20,7 @@ import click
 from quire import __version__, words
 from quire.errors import DemoError, ParameterError, ReportError, ServeError
 from quire.failures import without_quire
+from quire.flavours import FLAVOURS
 from quire.steering import RunStopped
 
 if TYPE_CHECKING:
@@ -342,7 +343,7 @@ def _report_at(path: Path) -> tuple[Path, str]:
 @click.option(
     "flavour",
     "--flavour",
-    type=click.Choice(["hugo", "jekyll", "mkdocs"]),
+    type=click.Choice(list(FLAVOURS)),
     help="A folder with the Markdown and its files, as a page of a site of this generator.",
 )
 @click.option(

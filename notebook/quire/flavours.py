@@ -70,7 +70,7 @@ class Flavour:
             head = f"[!{severity.upper()}]\n" + (f"**{title}**\n\n" if title else "")
         else:
             head = f"**{severity.capitalize()}{f': {title}' if title else ''}**\n\n"
-        return quoted(head + body)
+        return quoted(f"{head}{body}".rstrip())
 
 
 def quoted(markdown: str) -> str:
