@@ -61,11 +61,9 @@ class Flavour:
     def admonition(self, severity: str, title: str, body: str) -> str:
         """A part set apart from the text; `title` and `body` are Markdown."""
         if self.admonitions == "element":
-            box, head = (
-                self.opening(f'div class="admonition {severity}"'),
-                self.opening('p class="admonition-title"'),
-            )
-            return f"{box}\n{head}{title or severity.capitalize()}</p>\n\n{body}\n\n</div>"
+            box = self.opening(f'div class="admonition {severity}"')
+            head = self.opening('p class="admonition-title"') + (title or severity.capitalize())
+            return f"{box}\n{head}</p>\n\n{body}\n\n</div>"
         if self.admonitions == "alert":
             head = f"[!{severity.upper()}]\n" + (f"**{title}**\n\n" if title else "")
         else:

@@ -101,6 +101,8 @@ class MarkdownBackend:
                     self._write(pages, durable=True)
         except OSError as error:
             folder.remove_record()
+            if isinstance(error, ReportError):
+                raise
             raise ReportError(
                 f"cannot write {words.place(folder.document)}: {error.strerror or error}; "
                 "what was written before is still there"
