@@ -20,6 +20,7 @@ import click
 from quire import __version__, words
 from quire.errors import DemoError, ParameterError, ReportError, ServeError
 from quire.failures import without_quire
+from quire.flavours import FLAVOURS
 from quire.steering import RunStopped
 
 if TYPE_CHECKING:
@@ -357,24 +358,39 @@ def _report_at(path: Path) -> tuple[Path, str]:
     "kind", "--pdf", flag_value="pdf", help="The HTML printed by the Chromium or Chrome that is there."
 )
 @click.option(
+    "flavour",
+    "--flavour",
+    type=click.Choice(list(FLAVOURS)),
+    help="A folder with the Markdown and its files, as a page of a site of this generator.",
+)
+@click.option(
     "target",
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="The file to write; by default the report's name in this folder.",
+    help="The file or folder to write; by default the report's name in this folder.",
 )
-def export_report(report: Path, kind: str, target: Path | None) -> None:
-    """Write a finished REPORT (its folder, or its Markdown file) as one file; nothing is run.
+def export_report(report: Path, kind: str, flavour: str | None, target: Path | None) -> None:
+    """Write a finished REPORT (its folder, or its Markdown file) elsewhere; nothing is run.
 
     The HTML holds its pictures, files and further pages. It looks as the live page does, and needs neither
     a network nor scripts to be read.
+
+    With --flavour, the report becomes a page of a site that Hugo, Jekyll or MkDocs makes: a folder to put
+    below content, the site's own folder, or docs.
     """
-    from quire import exporting
+    from quire import bundle, exporting
 
     folder, name = _report_at(report)
-    target = target or Path(f"{name}.{kind}")
+    target = target or Path(f"{name}.{kind}" if flavour is None else name)
     try:
-        exporting.write(folder, name, kind, target)
+        if flavour is None:
+            exporting.write(folder, name, kind, target)
+        elif kind == "html":
+            click.echo(f"Wrote {bundle.write(folder, name, flavour, target)}.")
+            return
+        else:
+            raise Refused(f"--flavour writes a folder, --{kind} a file: choose one")
     except ReportError as error:
         raise Refused(str(error)) from error
     click.echo(f"Wrote {target} ({words.size(target.stat().st_size)}).")

@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from quire import digests, record
 from quire.errors import ReportError
+from quire.names import is_beneath
 
 _HEAD = 4096
 _EDITED = "was changed since it was written"
@@ -37,7 +38,7 @@ def changed(folder: Path, name: str, suffix: str = "") -> Iterator[tuple[str, st
         ReportError: it has no record that can be read.
     """
     for href, sha256 in record.outputs(folder / f"{name}.json").items():
-        if not href.endswith(suffix) or not _is_beneath(href):
+        if not href.endswith(suffix) or not is_beneath(href):
             continue
         try:
             now = digests.of_file(folder / href)
@@ -62,8 +63,3 @@ def edited(folder: Path, name: str) -> Path | None:
 def _is_running(path: Path) -> bool:
     """Whether it is a page that a later run was writing, and did not come to write a last time."""
     return path.suffix == ".md" and "\nstate: running" in head(path)
-
-
-def _is_beneath(href: str) -> bool:
-    path = PurePosixPath(href)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in href

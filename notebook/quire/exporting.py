@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from quire import record
 from quire.errors import ReportError
+from quire.events import Event
 from quire.journal import Journal
 from quire.live import downloads
 from quire.live.run_view import RunView
@@ -62,24 +63,24 @@ def html(folder: Path, name: str, above: tuple[str, str]) -> str:
 
 
 def _made(folder: Path, name: str, make: Callable[[RunView], T]) -> T:
-    events = record.load(folder / f"{name}.json")
+    with view(folder, record.load(folder / f"{name}.json")) as run:
+        return make(run)
+
+
+@contextmanager
+def view(folder: Path, events: Iterable[Event]) -> Iterator[RunView]:
+    """A finished run as the live page has it, given the report's folder and the events of its record."""
     with tempfile.TemporaryDirectory(prefix="quire-") as private:
         journal = Journal(Path(private))
         for event in events:
             journal.write(event)
-        with _view(folder.resolve(), Path(private)) as run:
-            return make(run)
-
-
-@contextmanager
-def _view(folder: Path, journal: Path) -> Iterator[RunView]:
-    run = RunView({"folder": str(folder), "journal": str(journal), "epoch": 0, "link": ""})
-    try:
-        while run.feed.take():
-            pass
-        yield run
-    finally:
-        run.close()
+        run = RunView({"folder": str(folder.resolve()), "journal": private, "epoch": 0, "link": ""})
+        try:
+            while run.feed.take():
+                pass
+            yield run
+        finally:
+            run.close()
 
 
 def _html(run: RunView) -> bytes:

@@ -3,13 +3,13 @@
 import contextlib
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from quire import digests, edits
 from quire.errors import ReportError
 from quire.lock import Lock
-from quire.names import Names, file_name, slug
+from quire.names import Names, file_name, is_beneath, slug
 
 MARK = "generator: quire"
 LEDGER = ".quire"
@@ -173,6 +173,11 @@ class ReportFolder:
         with contextlib.suppress(OSError):
             self.record.unlink()
 
+    def foreign(self) -> Path | None:
+        """A file here that Quire did not write, if there is one; hidden ones do not count."""
+        found = (path for path in sorted(self.path.rglob("*")) if not path.is_dir() and path.name[0] != ".")
+        return next(filter(self._ledger.is_foreign, found), None)
+
     def listed(self, path: Path) -> str:
         """The name of a file of this page, relative to the folder of the whole report."""
         return self._ledger.name(path)
@@ -260,7 +265,7 @@ class _Ledger:
             lines = self._path.read_text("utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return set()
-        return {line for line in lines if line and not line.startswith("#") and _is_beneath(line)}
+        return {line for line in lines if line and not line.startswith("#") and is_beneath(line)}
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
@@ -282,12 +287,6 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _is_beneath(name: str) -> bool:
-    """Whether `name` stays in its folder: a list that was edited must not lead us out of it."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def _temporary(path: Path) -> Path:

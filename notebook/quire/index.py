@@ -21,6 +21,7 @@ from quire.events import (
     Subreport,
     Text,
 )
+from quire.names import without_links
 
 # What GitHub, GitLab and MkDocs show for a folder.
 NAME = "README.md"
@@ -151,7 +152,8 @@ def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:
 
 
 def _shown(entry: Entry) -> str:
-    parts = [f"## {md.link(entry.title, entry.document)}", entry.sentence]
+    # What the report's own text links to stands beside its page, not here.
+    parts = [f"## {md.link(without_links(entry.title), entry.document)}", without_links(entry.sentence)]
     if entry.picture:
         parts.append(_linked_picture(entry.picture, entry.document))
     if entry.pages:

@@ -24,6 +24,7 @@ from quire.events import (
     Used,
     Value,
 )
+from quire.flavours import GITHUB, Flavour
 from quire.folder import ReportFolder
 from quire.markdown_blocks import BlockWriter
 from quire.markdown_page import Page, Run
@@ -44,14 +45,21 @@ class MarkdownBackend:
         folder: the claimed folder of the report.
         times: whether to say when the run was and how long it took; without, two equal runs give
             equal bytes.
+        flavour: for which kind of reader.
     """
 
-    def __init__(self, folder: ReportFolder, *, times: bool = True) -> None:
+    def __init__(self, folder: ReportFolder, *, times: bool = True, flavour: Flavour = GITHUB) -> None:
         self._run = Run(f"quire {__version__}", times=times)
         self._tree = Tree(self._open_output)
-        self._pages = {"": Page(self._tree.root, folder, None)}
+        self._pages = {"": Page(self._tree.root, folder, None, flavour)}
         self._charts: dict[Node, Picture] = {}
-        self._blocks = BlockWriter(times=times, chart=self._charts.get, page=_page_address)
+        self._flavour = flavour
+        self._blocks = BlockWriter(
+            times=times,
+            chart=self._charts.get,
+            page=lambda event: flavour.address(event.folder, event.folder),
+            flavour=flavour,
+        )
         self._state = threading.Lock()
         self._disk = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -93,6 +101,8 @@ class MarkdownBackend:
                     self._write(pages, durable=True)
         except OSError as error:
             folder.remove_record()
+            if isinstance(error, ReportError):
+                raise
             raise ReportError(
                 f"cannot write {words.place(folder.document)}: {error.strerror or error}; "
                 "what was written before is still there"
@@ -118,7 +128,8 @@ class MarkdownBackend:
             self._run.used[event.path] = event
         elif isinstance(event, Subreport) and event.key not in self._pages:
             above = self._page_of(event)
-            self._pages[event.key] = Page(self._tree.node(event.key), above.folder.inner(event.folder), above)
+            folder = above.folder.inner(event.folder)
+            self._pages[event.key] = Page(self._tree.node(event.key), folder, above, self._flavour)
         elif isinstance(event, Heading) and event.level > 1:
             self._page_of(event).headings[event.key] = event
         elif isinstance(event, Emptied):
@@ -194,7 +205,3 @@ def _without_addresses(event: Event) -> Event:
         message, trace = (_ADDRESS.sub(" at 0x…>", text) for text in (event.message, event.traceback))
         return replace(event, message=message, traceback=trace)
     return event
-
-
-def _page_address(subreport: Subreport) -> str:
-    return f"{subreport.folder}/{subreport.folder}.md"

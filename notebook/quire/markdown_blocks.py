@@ -29,7 +29,8 @@ from quire.events import (
     Text,
     Value,
 )
-from quire.markdown_text import anchor, cell, closed, code_span, escape, fence, link, picture, quoted, table
+from quire.flavours import GITHUB, Flavour
+from quire.markdown_text import anchor, cell, closed, code_span, escape, fence, link, picture, table
 from quire.names import anchor as heading_anchor
 from quire.printed import Printed
 from quire.terminal_text import clean
@@ -45,14 +46,21 @@ class BlockWriter:
         times: whether to say how long each block took.
         chart: gives the picture of a chart's node, or None as long as none has been drawn.
         page: gives the address of a subreport's page, relative to the page around it.
+        flavour: for which kind of reader.
     """
 
     def __init__(
-        self, *, times: bool, chart: Callable[[Node], Picture | None], page: Callable[[Subreport], str]
+        self,
+        *,
+        times: bool,
+        chart: Callable[[Node], Picture | None],
+        page: Callable[[Subreport], str],
+        flavour: Flavour = GITHUB,
     ) -> None:
         self._times = times
         self._chart = chart
         self._page = page
+        self._flavour = flavour
         self._writers: dict[type[Block], Callable[[Any, Node], str]] = {
             Admonition: self._admonition,
             Cached: self._cached,
@@ -86,7 +94,8 @@ class BlockWriter:
     def _heading(self, event: Heading, node: Node) -> str:
         line = f"{'#' * event.level} {event.text}"
         # Where renderers disagree on the anchor, both their own and this one lead here.
-        return line if event.anchor == heading_anchor(event.text) else f"{anchor(event.anchor)}\n\n{line}"
+        is_found = event.anchor == heading_anchor(event.text) and self._flavour.is_found(event.anchor)
+        return line if is_found else f"{anchor(event.anchor)}\n\n{line}"
 
     def _code(self, event: Code, node: Node) -> str:
         if event.repeats:
@@ -99,8 +108,8 @@ class BlockWriter:
 
     def _place(self, event: Code) -> str:
         where = f"{event.path}:{event.line}" if event.path else ""
-        if where and event.link:
-            where = f"[{where}]({event.link})"
+        if where and (to := self._flavour.code_link(event.link)):
+            where = f"[{where}]({to})"
         said = [where] if where else []
         if event.elapsed is None:
             said.append("running")
@@ -119,12 +128,11 @@ class BlockWriter:
 
     def _failure(self, event: Failure, node: Node) -> str:
         where = f"{event.path}:{event.line}"
-        where = f"[{where}]({event.link})" if event.link else where
+        if to := self._flavour.code_link(event.link):
+            where = f"[{where}]({to})"
         told = f"**{event.kind}**" + (f": {escape(event.message)}" if event.message else "")
-        lines = [f"> [!CAUTION]\n> {told}", f"> {where}" if event.path else ""]
-        if event.quoted:
-            lines.append(quoted(fence(event.quoted, "python")))
-        head = "\n>\n".join(line for line in lines if line)
+        quote = fence(event.quoted, "python") if event.quoted else ""
+        head = self._flavour.admonition("caution", "", _joined(told, where if event.path else "", quote))
         return _joined(anchor(event.key), head, fence(event.traceback) if event.traceback else "")
 
     def _figure(self, event: Figure, node: Node) -> str:
@@ -157,15 +165,12 @@ class BlockWriter:
         return f"{link(escape(event.text), event.href)}{size}{caption}"
 
     def _details(self, event: Details, node: Node) -> str:
-        opening = "<details open>" if event.open else "<details>"
+        opening = self._flavour.opening("details open" if event.open else "details")
         title = html.escape(clean(event.title)) or "Details"
         return _joined(f"{opening}\n<summary>{title}</summary>", *self._inside(node), "</details>")
 
     def _admonition(self, event: Admonition, node: Node) -> str:
-        head = f"[!{event.severity.upper()}]"
-        title = f"**{event.title}**" if event.title else ""
-        body = _joined(title, *self._inside(node))
-        return quoted(f"{head}\n{body}")
+        return self._flavour.admonition(event.severity, event.title, _joined(*self._inside(node)))
 
     def _subreport(self, event: Subreport, node: Node) -> str:
         return f"→ [{escape(event.title)}]({self._page(event)})"

@@ -1,12 +1,14 @@
 """One page of a report as Markdown: front matter, contents, blocks, and how it was made."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from quire import provenance, words
 from quire.events import Closed, Failure, Heading, Opened, Subreport, Text, Used
+from quire.flavours import GITHUB, Flavour
 from quire.folder import ReportFolder
-from quire.markdown_text import cell, code_span, escape, front_matter
+from quire.markdown_text import anchor, cell, code_span, escape, front_matter
 from quire.names import plain, without_links
 from quire.printed import Printed
 from quire.terminal_text import visible
@@ -17,17 +19,20 @@ _FEW = 3
 
 
 class Page:
-    """A page: the blocks in `node`, written to `folder`.
+    """A page: the blocks in `node`, written to `folder` for readers of the kind `flavour`.
 
     Attributes:
         headings: its headings below the first level, in order.
         failure: the exception that ended it, if one did.
     """
 
-    def __init__(self, node: Node, folder: ReportFolder, above: "Page | None") -> None:
+    def __init__(
+        self, node: Node, folder: ReportFolder, above: "Page | None", flavour: Flavour = GITHUB
+    ) -> None:
         self.node = node
         self.folder = folder
         self.above = above
+        self._flavour = flavour
         self.headings: dict[str, Heading] = {}
         self.failure: Failure | None = None
         self._texts: dict[Node, str] = {}
@@ -35,9 +40,9 @@ class Page:
     def compose(self, run: "Run", write: Callable[[Node], str]) -> str:
         """The whole page; `write` gives the Markdown of a block that has changed."""
         title, first = self.title(run), self._first_heading()
-        parts = [front_matter(self._fields(run, title))]
+        parts = []
         if first is None:
-            parts += [f"# {escape(title)}", *self._notes(run)]
+            parts += [f"# {escape(title)}" if self._flavour.has_title else "", *self._notes(run)]
         has_contents = False
         for child in self.node.inside:
             if isinstance(child, Printed):
@@ -46,12 +51,15 @@ class Page:
             if not has_contents and (_level(child) > 1 or not isinstance(child.event, Heading | Text)):
                 parts.append(self._contents())
                 has_contents = True
-            parts.append(self._text(child, write))
-            if child.event is first:
+            if first is None or child.event is not first:
+                parts.append(self._text(child, write))
+            else:
+                parts.append(self._text(child, write) if self._flavour.has_title else anchor(first.anchor))
                 parts += self._notes(run)
         if self.above is None and run.closed:
-            parts.append(_made(run))
-        return visible("\n\n".join(part for part in parts if part) + "\n")
+            parts.append(_made(run, self._flavour))
+        body = visible("\n\n".join(part for part in parts if part) + "\n")
+        return f"{visible(front_matter(self._fields(run, title)))}\n\n{self._flavour.literal(body)}"
 
     def title(self, run: "Run") -> str:
         """The first heading of level 1 as plain text, else what the page was opened as."""
@@ -72,9 +80,12 @@ class Page:
         return self._texts[node]
 
     def _fields(self, run: "Run", title: str) -> dict[str, Any]:
-        fields: dict[str, Any] = {"title": title}
+        flavour = self._flavour
+        fields: dict[str, Any] = {"title": title, **flavour.fields}
+        if any(isinstance(node.event, Subreport) for node in self.node.walk() if node is not self.node):
+            fields |= flavour.fields_above
         if run.times and run.opened:
-            fields["date"] = run.opened.started
+            fields["date"] = datetime.fromisoformat(run.opened.started)
         fields |= {"generator": run.generator, "state": run.state}
         if self.above is None and run.opened and run.opened.parameters:
             fields["parameters"] = dict(run.opened.parameters)
@@ -84,31 +95,37 @@ class Page:
         """What a reader must know first: the way back, and whether the run came to its end."""
         notes = []
         if self.above is not None:
-            notes.append(f"← [{escape(self.above.title(run))}](../{self.above.folder.name}.md)")
-        after = f" after {words.duration(run.closed.elapsed)}" if run.closed and run.times else ""
-        if run.state == "running":
-            notes.append(
-                "> [!WARNING]\n> The run had not ended when this was written: it goes on, or it was killed."
-            )
-        elif run.state == "interrupted":
-            notes.append(f"> [!WARNING]\n> The run was interrupted{after}; this is what it had done by then.")
-        elif run.state == "stopped":
-            notes.append(
-                f"> [!NOTE]\n> The run was asked to finish early{after}; this is what it had done by then."
-            )
-        elif run.state == "died":
-            cause = escape(run.closed.detail) if run.closed else ""
-            notes.append(f"> [!CAUTION]\n> The run died{after} ({cause}). This is what it had done by then.")
-        elif run.state == "failed":
-            where = f": [{self.failure.kind}](#{self.failure.key})" if self.failure else ""
-            notes.append(f"> [!CAUTION]\n> The run failed{after}{where}. This is what it had done by then.")
+            address = self._flavour.address("..", self.above.folder.name)
+            notes.append(f"← [{escape(self.above.title(run))}]({address})")
+        if told := self._ending(run):
+            notes.append(self._flavour.admonition(told[0], "", told[1]))
         return notes
+
+    def _ending(self, run: "Run") -> tuple[str, str] | None:
+        """How severe it is that the run has not come to its end, and what is to be said of it."""
+        after = f" after {words.duration(run.closed.elapsed)}" if run.closed and run.times else ""
+        so_far = "this is what it had done by then."
+        match run.state:
+            case "running":
+                return "warning", "The run had not ended when this was written: it goes on, or it was killed."
+            case "interrupted":
+                return "warning", f"The run was interrupted{after}; {so_far}"
+            case "stopped":
+                return "note", f"The run was asked to finish early{after}; {so_far}"
+            case "died":
+                cause = escape(run.closed.detail) if run.closed else ""
+                return "caution", f"The run died{after} ({cause}). {so_far.capitalize()}"
+            case "failed":
+                where = f": [{self.failure.kind}](#{self.failure.key})" if self.failure else ""
+                return "caution", f"The run failed{after}{where}. {so_far.capitalize()}"
+        return None
 
     def _contents(self) -> str:
         if len(self.headings) < _FEW:
             return ""
         return "\n".join(
-            f"{'  ' * (h.level - 2)}- [{without_links(h.text)}](#{h.anchor})" for h in self.headings.values()
+            f"{' ' * self._flavour.indent * (h.level - 2)}- [{without_links(h.text)}](#{h.anchor})"
+            for h in self.headings.values()
         )
 
 
@@ -139,7 +156,7 @@ def _level(node: Node) -> int:
     return node.event.level if isinstance(node.event, Heading) else 0
 
 
-def _made(run: Run) -> str:
+def _made(run: Run, flavour: Flavour) -> str:
     """How the report was made, at its end."""
     rows: dict[str, str] = {}
     if run.opened and run.opened.command:
@@ -157,7 +174,8 @@ def _made(run: Run) -> str:
     body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     took = f" in {words.duration(run.closed.elapsed)}" if run.times and run.closed else ""
     summary = f"Made with {run.generator.capitalize()}{took}"
-    return f"---\n\n<details>\n<summary>{summary}</summary>\n\n| | |\n| --- | --- |\n{body}\n\n</details>"
+    opening = flavour.opening("details")
+    return f"---\n\n{opening}\n<summary>{summary}</summary>\n\n| | |\n| --- | --- |\n{body}\n\n</details>"
 
 
 def _settings(parameters: Mapping[str, Any]) -> str:

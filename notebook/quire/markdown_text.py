@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -12,7 +13,9 @@ from quire import words
 from quire.events import Cell, Column, Picture
 from quire.terminal_text import clean
 
-_SPECIAL = re.compile(r"([\\`*{}\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))")
+_SPECIAL = re.compile(r"[\\`*{}\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
+# Before these not every reader of Markdown takes a backslash for an escape.
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "~": "&#126;", "$": "&#36;"}
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^`]*)$")
 _PLAIN_YAML = re.compile(r"[A-Za-z][A-Za-z0-9 _./-]*")
 _SCHEMES = {"", "http", "https", "mailto", "ftp"}
@@ -37,7 +40,9 @@ def code_span(text: str) -> str:
 def escape(text: str) -> str:
     """`text` so that Markdown shows it as it is, in one line; line breaks become `<br>`."""
     lines = (clean(line) for line in text.replace("\r\n", "\n").strip("\n").split("\n"))
-    return "<br>".join(_SPECIAL.sub(r"\\\1", line) for line in lines)
+    return "<br>".join(
+        _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line) for line in lines
+    )
 
 
 def closed(markdown: str) -> str:
@@ -94,11 +99,6 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def quoted(markdown: str) -> str:
-    """Markdown as a block quote."""
-    return "\n".join(f"> {line}".rstrip() for line in markdown.split("\n"))
-
-
 def front_matter(fields: Mapping[str, Any]) -> str:
     """YAML front matter."""
     lines = [f"{name}: {_yaml(value)}" for name, value in fields.items()]
@@ -115,6 +115,8 @@ def _yaml(value: Any) -> str:
         return "[" + ", ".join(map(_yaml, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}[str(value)]
+    if isinstance(value, datetime):
+        return value.isoformat()
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
     text = str(value)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import PurePosixPath
 
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|<[^>]*>")
 _EMPHASIS = re.compile(r"(?<!\w)_+|_+(?!\w)")
@@ -50,6 +51,12 @@ def file_name(name: str) -> str:
     if stem.partition(".")[0].lower() in _DEVICES:
         stem = f"_{stem}"
     return f"{stem}{dot}{suffix}"
+
+
+def is_beneath(name: str) -> bool:
+    """Whether `name` stays in its folder: a list that was edited must not lead us out of it."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def _cut(text: str, most: int) -> str:

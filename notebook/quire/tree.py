@@ -3,7 +3,21 @@
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from quire.events import Block, Code, Emptied, Event, Metric, Output, Subreport
+from quire.events import (
+    Block,
+    Code,
+    Control,
+    Emptied,
+    Event,
+    Figure,
+    Link,
+    Metric,
+    Output,
+    Picture,
+    Subreport,
+    Table,
+)
+from quire.names import is_beneath
 from quire.printed import Printed
 from quire.series import Series
 
@@ -32,6 +46,21 @@ class Node:
         while above is not None and above.above is not None and not isinstance(above.event, Subreport):
             above = above.above
         return above or self
+
+    @property
+    def files(self) -> list[str]:
+        """The files beside its page that the block names, but for what was printed."""
+        event, found = self.event, list[str]()
+        if isinstance(event, Figure):
+            found.append(event.picture.file)
+        elif isinstance(event, Table):
+            found += [cell.file for row in event.rows for cell in row if isinstance(cell, Picture)]
+            found.append(event.file)
+        elif isinstance(event, Link) and event.size is not None:
+            found.append(event.href)
+        elif isinstance(event, Control) and event.kind == "upload" and event.value:
+            found.append(str(event.value))
+        return [href for href in found if href and is_beneath(href)]
 
     def touch(self) -> None:
         """Marks this block and all around it as changed."""

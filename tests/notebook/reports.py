@@ -7,6 +7,48 @@ from urllib.parse import unquote
 import yaml
 from markdown_it import MarkdownIt
 
+EVERYTHING = """\
+log.h1("A *report* with all in it")
+log.p("Words, and [a way down](#the-end).")
+with log.code():
+    template = "{{ name }} {% raw %} {% endraw %} {%- endraw -%} {{< short >}} {{"
+    print(template)
+log.image(np.eye(4), "small")
+log.image(np.eye(900), "A large one")
+log.h2("Tables & more")
+log.table([{"n": n, "cell": np.eye(n + 2), "text": "<b> $5 & ~6~"} for n in range(2)])
+log.table({"n": list(range(100))})
+log.file(b"1,2", "data.csv", "the *data*")
+with log.details("More"):
+    log.admonition("warning", "Mind", "what you **do**")
+log.metric("loss", 1, 0.5)
+log.metric("loss", 2, 0.25)
+with log.code():
+    for line in range(400):
+        print("line", line)
+with log.subreport("Another page") as page:
+    page.image(np.eye(5), "small")
+    page.file(b"3,4", "data.csv")
+    with page.code():
+        inner = 1
+    with page.subreport("Deeper") as deep:
+        deep.image(np.eye(6), "small")
+
+
+@log.interact(k=log.slider("k", 1, 5, value=2))
+def moved(log: NotebookOutput, k: int) -> None:
+    log.image(np.eye(k), "moved")
+
+
+@log.page("history")
+def history(log: NotebookOutput) -> None:
+    log.image(np.eye(3), "small")
+
+
+log.h2("The end")
+"""
+"""The body of a demo that writes each kind of block that has files or links."""
+
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 
 

@@ -119,7 +119,7 @@ def test_f1_a_failure_outside_of_any_block(quire: Run, demo: Demo, tmp_path: Pat
     demo("log.p('one')\nraise ValueError('a | *pipe* <b>')")
     assert quire("run", "demo.py", check=False).returncode == 1
     text = check(tmp_path / "reports/demo/demo.md")
-    assert r"**ValueError**: a \| \*pipe\* \<b\>" in text
+    assert r"**ValueError**: a \| \*pipe\* &lt;b&gt;" in text
     assert "one" in text
 
 

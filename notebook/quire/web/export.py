@@ -3,10 +3,9 @@
 import mimetypes
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from quire import embedded
-from quire.events import Block, Control, Figure, Link, Subreport, Table
+from quire.events import Subreport
 from quire.printed import Printed
 from quire.tree import Node
 from quire.web import assets
@@ -49,8 +48,7 @@ class _Files:
         self._known = {
             (node.page.event.key, file)
             for node in root.walk()
-            for file in _named(node)
-            if file and not PurePosixPath(file).is_absolute() and ".." not in PurePosixPath(file).parts
+            for file in [*node.files, *(part.href for part in node.inside if isinstance(part, Printed))]
         }
 
     def url(self, page: str, file: str) -> str:
@@ -69,22 +67,6 @@ class _Files:
 
     def _data(self, page: str, file: str) -> bytes | None:
         return self._read(page, file) if (page, file) in self._known else None
-
-
-def _named(node: Node) -> list[str]:
-    """The files that a block and what it printed name."""
-    event: Block = node.event
-    found = [child.href for child in node.inside if isinstance(child, Printed)]
-    if isinstance(event, Figure):
-        found.append(event.picture.file)
-    elif isinstance(event, Table):
-        found += [cell.file for row in event.rows for cell in row if Renderer.is_picture(cell)]  # type: ignore[union-attr]
-        found.append(event.file)
-    elif isinstance(event, Link) and event.size is not None:
-        found.append(event.href)
-    elif isinstance(event, Control) and event.kind == "upload" and event.value:
-        found.append(str(event.value))
-    return found
 
 
 def _pages(view: PageView) -> list[PageView]:
