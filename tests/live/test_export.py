@@ -55,6 +55,16 @@ def test_a_report_as_one_html_file(report: Path, tmp_path: Path, monkeypatch: py
     assert Path("again.html").read_text() == text, "the same bytes for the same report"
 
 
+def test_it_says_what_data_the_report_was_made_from(tmp_path: Path) -> None:
+    (tmp_path / "birds.csv").write_text("kind,count\nwren,3\n")
+    with open_report(tmp_path / "report") as log:
+        log.data(tmp_path / "birds.csv")
+        log.p("Three wrens.")
+    assert export(tmp_path / "report", "-o", tmp_path / "report.html").exit_code == 0
+    text = (tmp_path / "report.html").read_text()
+    assert re.search(r"<dt>Data</dt><dd>[^<]*birds\.csv \(SHA-256 [0-9a-f]{12}…\)</dd>", text)
+
+
 def test_a_report_as_a_zip(report: Path, tmp_path: Path) -> None:
     assert export(report, "--zip", "-o", tmp_path / "r.zip").exit_code == 0
     with zipfile.ZipFile(io.BytesIO((tmp_path / "r.zip").read_bytes())) as archive:

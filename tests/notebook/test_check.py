@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 DEMO = '''
@@ -121,6 +122,8 @@ SEEN: dict[str, tuple[str, str, set[str]]] = {
 def test_what_changes_nothing_is_not_found(demo: Path, name: str) -> None:
     UNSEEN[name](demo)
     assert found(demo) == []
+    # That the file was changed is another question.
+    assert quire(demo.parent, "status").returncode == (0 if name == "nothing" else 1)
 
 
 def test_a_report_whose_script_was_watched_is_run_again_once(demo: Path) -> None:
@@ -148,6 +151,18 @@ def test_a_fault_is_found_and_only_where_it_is(demo: Path, name: str) -> None:
     old, new, places = SEEN[name]
     changed(demo, old, new)
     assert {line.partition(": ")[0] for line in found(demo)} == places
+    assert quire(demo.parent, "status").returncode == 1
+
+
+def test_a_picture_that_was_put_in_the_place_of_another_is_found_by_both(demo: Path) -> None:
+    picture = demo.parent / "reports/demo/etc/a-diagonal.png"
+    with PIL.Image.open(picture) as image:
+        size = image.size
+    PIL.Image.new("L", size).save(picture)
+    assert [line.partition(": ")[0] for line in found(demo)] == ["a-diagonal"]
+    told = quire(demo.parent, "status")
+    assert told.returncode == 1
+    assert "etc/a-diagonal.png was changed since it was written" in told.stdout
 
 
 def test_what_is_said_of_a_difference_can_be_acted_on(demo: Path) -> None:

@@ -28,6 +28,7 @@ from quire.events import (
     Paused,
     Progress,
     Subreport,
+    Used,
 )
 from quire.journal import Reader
 from quire.names import Names, file_name
@@ -72,6 +73,7 @@ class Feed:
         self.opened: Opened | None = None
         self.closed: Closed | None = None
         self.metadata: dict[str, object] = {}
+        self.used: dict[str, Used] = {}
         self.pages: dict[str, str] = {}
         self.is_paused = False
         self._began = time.monotonic()
@@ -143,6 +145,8 @@ class Feed:
         elif isinstance(event, Closed):
             self.closed = event
             self._progress.clear()
+        elif isinstance(event, Used):
+            self.used[event.path] = event
         elif isinstance(event, Paused):
             self.is_paused = event.is_paused
         elif isinstance(event, Offered):
@@ -276,6 +280,7 @@ class Feed:
             state=self.stands,
             detail=self.closed.detail if self.closed else "",
             metadata=self.metadata,
+            used=tuple(self.used.values()),
             above=self._above(node),
             base="../../" if key else "",
             number=self.number,

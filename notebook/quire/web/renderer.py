@@ -306,6 +306,9 @@ def _made(view: PageView, *, times: bool) -> dict[str, str]:
         rows["Command"] = opened.command
     if opened and opened.parameters:
         rows["Parameters"] = ", ".join(f"{name} = {value}" for name, value in opened.parameters.items())
+    data = [f"{used.path} (SHA-256 {used.sha256[:12]}…)" for used in view.used if used.kind == "data"]
+    if data:
+        rows["Data"] = ", ".join(data)
     if closed:
         rows |= provenance.shown(closed.provenance, times=times)
     if times and opened and closed:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from quire.events import Closed, Failure, Heading, Opened, Subreport
+from quire.events import Closed, Failure, Heading, Opened, Subreport, Used
 from quire.names import plain
 from quire.tree import Node
 
@@ -19,6 +19,7 @@ class PageView:
         state: running, paused, done, failed, interrupted, stopped or died; by default what `closed` says.
         detail: what more is known of the state (`signal 9`).
         metadata: the author's fields of the front matter.
+        used: what the report was made from.
         title: what to call the page; by default its first heading, or what it was opened as.
         above: the title and the relative URL of the page to go back to, or None.
         base: leads from this page's URL to that of the report: "" or "../../".
@@ -34,6 +35,7 @@ class PageView:
     state: str = ""
     detail: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
+    used: Sequence[Used] = ()
     title: str = ""
     above: tuple[str, str] | None = None
     base: str = ""
