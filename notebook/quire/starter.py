@@ -35,9 +35,15 @@ def FUNCTION(
     # `quire serve FILE` shows this as a slider that acts while the loop runs; `quire run` takes its value.
     rate = log.slider("learning rate", 0.0, 1.0, value=0.05)
 
+    # A page of its own: served, it is drawn when a viewer looks, as things are then; run, once at the end.
+    x = start
+
+    @log.page("where", "Where it is")
+    def where(page: NotebookOutput) -> None:
+        page.p(f"At {x:.6f}, with a learning rate of {rate.value:g}.")
+
     # What stands in the block is quoted as it ran, with what it prints; its names stay in scope.
     with log.code():
-        x = start
         # The page shows how far the loop is; each step is where a viewer may pause or stop it.
         for step in log.progress(range(steps), "descent"):
             x -= rate.value * 2 * (x - 1)
