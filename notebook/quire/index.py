@@ -1,7 +1,7 @@
 """The page that lists the reports of a folder, from the records beside them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,13 +117,18 @@ def _entry(path: Path, folder: Path) -> Entry:
     where = {"": document.parent}
     for event in record.load(path, output=False):
         if isinstance(event, Metadata):
-            entry.figures = {
-                name: value
-                for name, value in event.fields.items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
-            }
+            entry.figures = figures_in(event.fields)
         _take(entry, event, where)
     return entry
+
+
+def figures_in(fields: Mapping[str, object]) -> dict[str, float]:
+    """The numbers of a report's metadata."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:
