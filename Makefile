@@ -38,6 +38,8 @@ reports:  ## the committed reports, anew (MNIST beside the checkout, in ../share
 	$(PYTHON) -m quire run demos/similarity.py --reproducible $(MNIST)
 	$(PYTHON) -m quire run demos/clusters.py --reproducible $(MNIST)
 	$(PYTHON) -m quire run demos/explorer.py --reproducible $(MNIST)
+	$(PYTHON) -m quire sweep demos/denoising.py --reproducible --best accuracy --best -squared_error \
+		--set noise=0,0.2,0.5 --set dropout=0,0.1,0.2 --set seed=0:3
 	$(PYTHON) -m quire index reports --title 'The gallery'
 
 golden:  ## the golden reports, anew; look at the difference before you commit it

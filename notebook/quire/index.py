@@ -67,12 +67,15 @@ class Entry:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The reports below `folder`, by their names.
+    """The reports below `folder`, by their names, but for those within the folder of another one.
 
     Raises:
         ReportError: there is none, or a record cannot be read.
     """
-    return [_entry(path, folder) for path in records(folder)]
+    found = records(folder)
+    homes = {path.parent for path in found}
+    # The runs of a sweep are many, and its own report leads to them.
+    return [_entry(path, folder) for path in found if homes.isdisjoint(path.parent.parents)]
 
 
 def records(folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ class Sweep:
         is_tty = sys.stdout.isatty()
         every = self._rows(request)
         there = outcomes.current(every, self._runs, reproducible=self.reproducible)
-        missing = [row for row in every if row not in there]
+        missing = [row for row in every if row.number not in there]
         for row in missing:
             check_is_ours(self._runs / row.name, row.name, force=self.force)
         nursery = Nursery(Job(self.demo, self._runs, self.reproducible, self.force), missing, self.workers)
@@ -142,11 +142,11 @@ class Sweep:
         return plain({name: self.common[name] for name in self.fixed})
 
     def _write(
-        self, log: NotebookOutput, every: Sequence[Row], course: Course, there: Sequence[Row]
+        self, log: NotebookOutput, every: Sequence[Row], course: Course, there: set[int]
     ) -> list[Outcome]:
         """Writes what became of the rows."""
         found = [
-            outcomes.outcome(row, self._runs, course.ends.get(row.number), is_there=row in there)
+            outcomes.outcome(row, self._runs, course.ends.get(row.number), is_there=row.number in there)
             for row in every
         ]
         for outcome in found:

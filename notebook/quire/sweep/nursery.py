@@ -214,7 +214,6 @@ def _become_run(job: Job, row: Row, channel: Channel, nursery: int, randomness: 
         signal.signal(signal.SIGINT, signal.default_int_handler)
         running.take_sigterm()
         lifeline.die_with(nursery)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         # A fork seeds it anew, but what a script has seeded when it was imported is to hold.
         random.setstate(randomness)
         code = _run(job, row, channel)
@@ -234,6 +233,7 @@ def _run(job: Job, row: Row, channel: Channel) -> int:
     companion = Companion(row.number, folder, tell)
     code, detail = 0, ""
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         log = open_report(
             folder,
             parameters=plain(row.values),
@@ -249,6 +249,8 @@ def _run(job: Job, row: Row, channel: Channel) -> int:
         code = _INTERRUPTED
     except BaseException as error:
         code, detail = 1, companion.failure or f"{type(error).__name__}: {error}"
+    # Whatever comes now comes too late.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     companion.remove_journal()
     # What was closed as done, but could not be written whole, or could not even be opened, has failed.
     state = "failed" if code == 1 else companion.state

@@ -74,8 +74,8 @@ class Shown:
             return None
 
 
-def current(rows: Sequence[Row], folder: Path, *, reproducible: bool) -> list[Row]:
-    """Those rows whose run is done with the code, the libraries and the data that are there now.
+def current(rows: Sequence[Row], folder: Path, *, reproducible: bool) -> set[int]:
+    """The numbers of the rows whose run is done with the code, the libraries and the data that are there.
 
     Args:
         rows: of the sweep.
@@ -96,7 +96,7 @@ def current(rows: Sequence[Row], folder: Path, *, reproducible: bool) -> list[Ro
             return False
         return found.state == "done" and not found.faults
 
-    return [row for row in rows if is_current(row)]
+    return {row.number for row in rows if is_current(row)}
 
 
 def outcome(row: Row, folder: Path, end: Ended | None, *, is_there: bool) -> Outcome:

@@ -203,6 +203,7 @@ def _name(swept: Mapping[str, Scalar], taken: set[str]) -> str:
 
 
 def _told(value: Scalar) -> str:
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
     # A hyphen in front of a number would be one between words.
     is_negative = isinstance(value, int | float) and value < 0
-    return f"minus{str(value)[1:]}" if is_negative else str(value)
+    return f"minus{text[1:]}" if is_negative else text

@@ -106,17 +106,21 @@ class Summary:
 
     def _extremes(self, name: str, values: Mapping[int, float]) -> str:
         """A sentence on where a figure is highest and lowest, or best and worst if one knows."""
-        least, greatest = min(values.values()), max(values.values())
         told = f"**{md.escape(name)}**"
-        if least == greatest:
+        if len(set(values.values())) == 1:
             runs = words.count(len(values), "run")
-            return f"{told} is {words.cell(least)} in {runs if len(values) == 1 else f'all {runs}'}."
-        ends = [("highest", greatest), ("lowest", least)]
-        if name in self._is_more:
-            ends = ends if self._is_more[name] else ends[::-1]
-            ends = [("best", ends[0][1]), ("worst", ends[1][1])]
-        parts = [f"{word} {self._place(values, value)}" for word, value in ends]
-        return f"{told} is {' and '.join(parts)}."
+            value = words.cell(next(iter(values.values())))
+            return f"{told} is {value} in {runs if len(values) == 1 else f'all {runs}'}."
+        ends = self._named_ends(name, values.values())
+        return f"{told} is {' and '.join(f'{word} {self._place(values, end)}' for word, end in ends)}."
+
+    def _named_ends(self, name: str, values: Iterable[float]) -> list[tuple[str, float]]:
+        """The greatest and the least of values, and what to call them."""
+        numbers = list(values)
+        ends = [max(numbers), min(numbers)]
+        if name not in self._is_more:
+            return list(zip(("highest", "lowest"), ends, strict=True))
+        return list(zip(("best", "worst"), ends if self._is_more[name] else ends[::-1], strict=True))
 
     def _place(self, values: Mapping[int, float], value: float) -> str:
         """Where a figure has a value, and that value."""
@@ -152,24 +156,37 @@ class Summary:
         if not self.figures or not any(len(group) > 1 for group in groups.values()):
             return
         log.h2("Over the seeds")
-        rows, means = [], dict[str, dict[Combination, float]]()
-        for combination, group in groups.items():
-            row: dict[str, Any] = dict(zip(self._others, combination, strict=True))
-            for name, values in self.figures.items():
-                numbers = [values[o.row.number] for o in group if o.row.number in values]
-                row[name] = _spread(numbers) if numbers else None
-                if numbers:
-                    means.setdefault(name, {})[combination] = statistics.fmean(numbers)
-            rows.append(row | {"runs": len(group)})
+        numbers = {
+            name: {
+                combination: [values[o.row.number] for o in group if o.row.number in values]
+                for combination, group in groups.items()
+            }
+            for name, values in self.figures.items()
+        }
+        rows = [
+            {
+                **dict(zip(self._others, combination, strict=True)),
+                **{name: _spread(each[combination]) for name, each in numbers.items()},
+                "runs": len(group),
+            }
+            for combination, group in groups.items()
+        ]
         log.table(rows, "Mean ± standard deviation over the seeds.")
-        apart = [name for name in means if len(set(means[name].values())) > 1]
-        if apart:
-            log.out("\n".join(f"- {self._ends_of_means(name, means[name])}" for name in apart))
+        told = [self._extreme_means(name, numbers[name]) for name in numbers]
+        if self._others and any(told):
+            log.out("\n".join(f"- {each}" for each in told if each))
 
-    def _ends_of_means(self, name: str, means: Mapping[Combination, float]) -> str:
-        ends = max(means, key=lambda each: means[each]), min(means, key=lambda each: means[each])
-        highest, lowest = (md.escape(label(dict(zip(self._others, end, strict=True)))) for end in ends)
-        return f"**{md.escape(name)}**: highest mean with {highest}, lowest with {lowest}"
+    def _extreme_means(self, name: str, numbers: Mapping[Combination, Sequence[float]]) -> str:
+        """Where the mean of a figure is highest and lowest; "" if it is the same everywhere."""
+        means = {combination: statistics.fmean(each) for combination, each in numbers.items() if each}
+        if len(set(means.values())) < 2:
+            return ""
+        parts = []
+        for word, value in self._named_ends(name, means.values()):
+            where = next(combination for combination in means if means[combination] == value)
+            told = md.escape(label(dict(zip(self._others, where, strict=True))))
+            parts.append(f"{word} with {told} ({_spread(numbers[where])})")
+        return f"The mean of **{md.escape(name)}** is {' and '.join(parts)}."
 
     def _groups(self, outcomes: Iterable[Outcome]) -> dict[Combination, list[Outcome]]:
         """The rows that differ in their seed only, by the parameters in which they do not."""
@@ -179,51 +196,52 @@ class Summary:
         return found
 
     def _draw_curves(self, log: NotebookOutput) -> None:
-        """A chart for each that all runs have, with a line for each run."""
+        """A chart for each curve that all runs have, with a line for each run."""
         if len(self._done) < 2:
             return
         shared = [
-            title for title in self._done[0].curves if all(title in outcome.curves for outcome in self._done)
+            (title, name)
+            for title, curves in self._done[0].curves.items()
+            for name in curves
+            if all(name in outcome.curves.get(title, {}) for outcome in self._done)
         ]
-        if shared:
-            log.h2("Curves")
-        for title in shared:
-            lines, note = self._lines(title)
-            for name, points in lines.items():
+        if not shared:
+            return
+        log.h2("Curves")
+        notes = set[str]()
+        for title, name in shared:
+            lines, note = self._lines(title, name)
+            if note and note not in notes:
+                notes.add(note)
+                log.p(note)
+            chart = title if name == title else f"{title}: {name}"
+            for line, points in lines.items():
                 for step, value in points:
-                    log.metric(name, step, value, chart=title)
-            if note:
-                log.p(f"*{note}*")
+                    log.metric(line, step, value, chart=chart)
 
-    def _lines(self, title: str) -> tuple[dict[str, Points], str]:
-        """The lines of a chart by name, and a sentence on what was left out."""
+    def _lines(self, title: str, name: str) -> tuple[dict[str, Points], str]:
+        """The lines of a chart by what they are called, and a sentence on what was left out."""
         lines = {
-            self._line(title, name, outcome.row.swept, self._varying): points
+            label({each: outcome.row.swept[each] for each in self._varying}): outcome.curves[title][name]
             for outcome in self._done
-            for name, points in outcome.curves[title].items()
         }
         notes = []
-        if len(lines) > _MOST_LINES and self._has_seeds:
-            lines = {}
-            for group in self._groups(self._done).values():
-                for name in group[0].curves[title]:
-                    curves = [o.curves[title][name] for o in group if name in o.curves[title]]
-                    lines[self._line(title, name, group[0].row.swept, self._others)] = _mean(curves)
-            notes.append("Each line is the mean over the seeds.")
+        groups = self._groups(self._done)
+        if len(lines) > _MOST_LINES and self._has_seeds and self._others:
+            lines = {
+                label(dict(zip(self._others, combination, strict=True))): _mean(
+                    [outcome.curves[title][name] for outcome in group]
+                )
+                for combination, group in groups.items()
+            }
+            notes.append("Each line is a mean over the seeds.")
         if len(lines) > _MOST_LINES:
             names = list(lines)
             # Spread over all of them, the first and the last included.
             chosen = [names[round(i * (len(names) - 1) / (_MOST_LINES - 1))] for i in range(_MOST_LINES)]
-            notes.append(
-                f"{_MOST_LINES} of {len(names)} lines are drawn; the others are in the runs' reports."
-            )
-            lines = {name: lines[name] for name in chosen}
+            notes.append(f"{_MOST_LINES} of {len(names)} lines are drawn; the runs' reports have the others.")
+            lines = {each: lines[each] for each in chosen}
         return lines, " ".join(notes)
-
-    def _line(self, title: str, name: str, swept: Mapping[str, Scalar], parameters: Sequence[str]) -> str:
-        told = label({parameter: swept[parameter] for parameter in parameters})
-        is_alone = name == title or all(len(outcome.curves[title]) == 1 for outcome in self._done)
-        return (told if is_alone else f"{name}, {told}" if told else name) or name
 
     def _show_pictures(self, log: NotebookOutput) -> None:
         """The first picture of each run, in a matrix if that has two sides."""
@@ -266,7 +284,7 @@ class Summary:
         if across and len({o.row.swept[across] for o in shown}) > _MOST_LINES:
             return None, None, ""
         left = SEED in self._varying and SEED not in sides
-        return sides[0], across, "Of each, the first seed." if left else ""
+        return sides[0], across, "Of each, the run with its first seed." if left else ""
 
 
 def _in_order(
@@ -309,6 +327,8 @@ def _report(outcome: Outcome) -> dict[str, Reference]:
 
 def _spread(numbers: Sequence[float]) -> str:
     """Such as `0.951 ± 0.004`: the mean has no more decimals than the deviation, which has two figures."""
+    if not numbers:
+        return ""
     mean = statistics.fmean(numbers)
     if len(numbers) == 1:
         return words.cell(mean)
