@@ -44,16 +44,15 @@ class Span:
 
     def draw(self, source: random.Random) -> float:
         """A number; a whole one if both ends are."""
-        if isinstance(self.least, int) and isinstance(self.greatest, int):
-            drawn = math.exp(source.uniform(math.log(self.least), math.log(self.greatest + 1)))
-            return (
-                min(int(drawn), self.greatest) if self.is_log else source.randint(self.least, self.greatest)
-            )
+        is_whole = isinstance(self.least, int) and isinstance(self.greatest, int)
+        # What is cut to a whole number must reach beyond the last one.
+        low, high = self.least, self.greatest + is_whole
         if self.is_log:
-            drawn = math.exp(source.uniform(math.log(self.least), math.log(self.greatest)))
+            drawn = math.exp(source.uniform(math.log(low), math.log(high)))
         else:
-            drawn = source.uniform(self.least, self.greatest)
-        return min(max(float(f"{drawn:.{_FIGURES}g}"), self.least), self.greatest)
+            drawn = source.uniform(low, high)
+        rounded = math.floor(drawn) if is_whole else float(f"{drawn:.{_FIGURES}g}")
+        return min(max(rounded, self.least), self.greatest)
 
 
 class Parameters:

@@ -227,7 +227,7 @@ class Summary:
         }
         notes = []
         groups = self._groups(self._done)
-        if len(lines) > _MOST_LINES and self._has_seeds and self._others:
+        if len(lines) > _MOST_LINES and self._others and len(groups) < len(lines):
             lines = {
                 label(dict(zip(self._others, combination, strict=True))): _mean(
                     [outcome.curves[title][name] for outcome in group]
@@ -281,8 +281,12 @@ class Summary:
         if not sides or len(sides) > 2:
             return None, None, ""
         across = sides[1] if len(sides) == 2 else None
-        if across and len({o.row.swept[across] for o in shown}) > _MOST_LINES:
-            return None, None, ""
+        if across:
+            down, columns = ({outcome.row.swept[side] for outcome in shown} for side in sides)
+            filled = {tuple(outcome.row.swept[side] for side in sides) for outcome in shown}
+            # Of rows that were drawn, most pairs of values are in none.
+            if len(columns) > _MOST_LINES or 2 * len(filled) < len(down) * len(columns):
+                return None, None, ""
         left = SEED in self._varying and SEED not in sides
         return sides[0], across, "Of each, the run with its first seed." if left else ""
 

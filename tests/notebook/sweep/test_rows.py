@@ -53,8 +53,10 @@ def test_draws_are_the_same_for_the_same_seed(sweep: Sweeping) -> None:
 
 
 def test_draws_of_whole_numbers_are_whole(sweep: Sweeping) -> None:
-    sweep("--random", "12", "--set", "seed=3..5")
-    assert set(values(sweep, "seed")) == {"3", "4", "5"}
+    sweep("--random", "16", "--set", "seed=-1..1")
+    assert set(values(sweep, "seed")) == {"-1", "0", "1"}
+    sweep("--random", "16", "--set", "seed=log:1..3")
+    assert set(values(sweep, "seed")) == {"1", "2", "3"}
 
 
 def test_rows_of_a_table_are_crossed_with_sets(sweep: Sweeping) -> None:

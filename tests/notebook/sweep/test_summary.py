@@ -76,6 +76,12 @@ def test_pictures_of_many_parameters_are_a_list(sweep: Sweeping) -> None:
     assert pictures.count("<img ") == 8
 
 
+def test_pictures_of_rows_that_were_drawn_are_a_list(sweep: Sweeping) -> None:
+    sweep("--random", "6", "--set", "rate=0..1", "--set", "wait=0..0.01", "--set", "seed=0..1000")
+    assert "| rate | wait | seed | picture |" in section(sweep, "Pictures")
+    assert "## Over the seeds" not in sweep.summary, "no two rows differ in their seed alone"
+
+
 def test_a_matrix_beside_seeds_shows_the_first_of_them(sweep: Sweeping) -> None:
     sweep("--set", "rate=1,2", "--set", "mode=plain,signed", "--set", "seed=3,4")
     pictures = section(sweep, "Pictures")
