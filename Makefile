@@ -40,6 +40,8 @@ reports:  ## the committed reports, anew (MNIST beside the checkout, in ../share
 	$(PYTHON) -m quire run demos/explorer.py --reproducible $(MNIST)
 # Needs PyTorch, which no extra brings; where it is missing, the run says so and the report stays as it is.
 	-$(PYTHON) -m quire run demos/torch_autoencoder.py --reproducible $(MNIST)
+	$(PYTHON) -m quire sweep demos/denoising.py --reproducible --best accuracy --best -squared_error \
+		--set noise=0,0.2,0.5 --set dropout=0,0.1,0.2 --set seed=0:3
 	$(PYTHON) -m quire index reports --title 'The gallery'
 
 golden:  ## the golden reports, anew; look at the difference before you commit it

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from quire import NotebookOutput
-from quire.cli import _RUN_OPTIONS, _SERVE_OPTIONS, _SERVE_RUN_OPTIONS
+from quire.cli import _RUN_OPTIONS, _SERVE_OPTIONS, _SERVE_RUN_OPTIONS, _SWEEP_OPTIONS
 from tests.notebook.reports import hrefs
 
 ROOT = Path(__file__).parents[1]
@@ -48,8 +48,9 @@ def test_every_verb_is_documented() -> None:
 
 
 def test_every_option_is_documented() -> None:
-    text = (ROOT / "docs/reports.md").read_text() + (ROOT / "docs/live.md").read_text()
-    told = [option.opts[0] for option in (*_RUN_OPTIONS, *_SERVE_OPTIONS, *_SERVE_RUN_OPTIONS)]
+    text = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("reports", "live", "sweeps"))
+    every = (*_RUN_OPTIONS, *_SERVE_OPTIONS, *_SERVE_RUN_OPTIONS, *_SWEEP_OPTIONS)
+    told = [next(name for name in option.opts if name.startswith("-")) for option in every]
     names = [name for name in told if name.startswith("--")]
     assert [name for name in names if name not in text and name.replace("--", "--no-") not in text] == []
 

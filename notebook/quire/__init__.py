@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         ReportInUse,
         ServeError,
     )
-    from quire.events import Backend
+    from quire.events import Backend, Reference
     from quire.notebook import NotebookOutput
     from quire.parameters import Range
     from quire.report import open_report
@@ -42,6 +42,7 @@ __all__ = [
     "ParameterError",
     "QuireError",
     "Range",
+    "Reference",
     "ReportError",
     "ReportInUse",
     "RunStopped",
@@ -59,6 +60,7 @@ _HOMES = {
     "ParameterError": "errors",
     "QuireError": "errors",
     "Range": "parameters",
+    "Reference": "events",
     "ReportError": "errors",
     "ReportInUse": "errors",
     "RunStopped": "steering",

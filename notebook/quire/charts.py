@@ -10,6 +10,7 @@ from quire.series import Series
 
 # Okabe and Ito (2008), "Color Universal Design": told apart with every kind of colour vision.
 _COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+_DASHES = [[1, 0], [6, 3], [2, 2]]
 # A curve over more decades than this says nothing on a linear axis.
 _DECADES = 1.7
 WIDTH, HEIGHT = 680, 260
@@ -62,9 +63,10 @@ def describe(title: str, series: Mapping[str, Series], *, on_paper: bool = True)
                 "type": "nominal",
                 "title": None,
                 "sort": list(series),
-                "legend": {} if len(series) > 1 else None,
+                "legend": _legend(series),
                 "scale": {"domain": list(series), "range": colours(len(series), on_paper=on_paper)},
             },
+            **_dashes(series),
         },
         "config": {
             "font": "Helvetica, Arial, sans-serif",
@@ -80,6 +82,22 @@ def describe(title: str, series: Mapping[str, Series], *, on_paper: bool = True)
             "point": {"size": 14},
         },
     }
+
+
+def _legend(series: Mapping[str, Series]) -> dict[str, Any] | None:
+    if len(series) == 1:
+        return None
+    # A dot shows no dashes.
+    return {"symbolType": "stroke"} if len(series) > len(_COLOURS) else {}
+
+
+def _dashes(series: Mapping[str, Series]) -> dict[str, Any]:
+    """Tells apart the curves that have the same colour, where there are more than colours."""
+    if len(series) <= len(_COLOURS):
+        return {}
+    dashes = [_DASHES[number // len(_COLOURS) % len(_DASHES)] for number in range(len(series))]
+    scale = {"domain": list(series), "range": dashes}
+    return {"strokeDash": {"field": "series", "type": "nominal", "title": None, "scale": scale}}
 
 
 def draw(title: str, series: Mapping[str, Series], *, on_paper: bool = True) -> bytes | None:

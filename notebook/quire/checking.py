@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quire.comparison import Difference, Told, Tolerance, differences
 from quire.errors import ReportError
+from quire.script import report_name
 
 
 def check(folder: Path, name: str, tolerance: Tolerance) -> list[Difference]:
@@ -32,11 +33,13 @@ def check(folder: Path, name: str, tolerance: Tolerance) -> list[Difference]:
             errors="replace",
             check=False,
         )
-        again = Path(output) / name
-        if not (again / f"{name}.json").exists():
+        # A run of a sweep is named by its parameters, and its script's report by the script.
+        made = report_name(command[1])
+        again = Path(output) / made
+        if not (again / f"{made}.json").exists():
             told = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
             raise ReportError(f"{name} cannot be run again: {told[0]}")
-        return list(differences(before, Told(again, name), tolerance))
+        return list(differences(before, Told(again, made), tolerance))
 
 
 def _again(command: str, name: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The command line."""
 
 import contextlib
+import copy
 import faulthandler
 import inspect
 import os
@@ -10,28 +11,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
-from quire import __version__, words
+from quire import __version__, running, words
 from quire.errors import DemoError, ParameterError, ReportError, ServeError
 from quire.failures import without_quire
 from quire.flavours import FLAVOURS
 from quire.steering import RunStopped
 
 if TYPE_CHECKING:
-    from quire.notebook import NotebookOutput
     from quire.serving import Serving
 
 _INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM), which a run takes as it takes Ctrl-C."""
 
 
 class Refused(click.ClickException):
@@ -72,9 +67,19 @@ class Demos(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Imports the script and makes the command that runs its demo."""
+        demo, options = self._load(ctx, cmd_name)
+        return click.Command(
+            cmd_name,
+            params=[*self._demo_options(options), *self._own_options],
+            callback=self._callback(cmd_name, demo, options),
+            help=(inspect.getdoc(demo) or "").partition("\n\n")[0],
+        )
+
+    def _load(self, ctx: click.Context, named: str) -> tuple[Callable[..., Any], list[click.Option]]:
+        """The demo that is named, and its parameters."""
         from quire import parameters, script
 
-        file, _, function = cmd_name.partition("::")
+        file, _, function = named.partition("::")
         path = Path(file)
         if not path.is_file():
             raise click.BadParameter(f"{file} is no file", ctx, param_hint="SCRIPT")
@@ -89,18 +94,72 @@ class Demos(click.Group):
         except (DemoError, ParameterError) as error:
             raise Refused(str(error)) from error
         _check_names(options, self._own_options, demo)
-        name = f"{path.stem}-{function}" if function else path.stem
+        return demo, options
 
-        def callback(**values: Any) -> None:
+    def _demo_options(self, options: list[click.Option]) -> list[click.Option]:
+        return options
+
+    def _callback(
+        self, named: str, demo: Callable[..., Any], options: list[click.Option]
+    ) -> Callable[..., None]:
+        from quire.script import report_name
+
+        def run(**values: Any) -> None:
             own = {option.name: values.pop(option.name or "") for option in self._own_options}
-            self._run(demo, name, values, **own)
+            self._run(demo, report_name(named), values, **own)
 
-        told = (inspect.getdoc(demo) or "").partition("\n\n")[0]
-        return click.Command(cmd_name, params=[*options, *self._own_options], callback=callback, help=told)
+        return run
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """None by name: any script will do."""
         return []
+
+
+class SweptDemos(Demos):
+    """A group of which every script is a command that runs its demo many times.
+
+    The demo's options are those that all runs share; none of them is required, since rows may set it.
+    """
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Shares the cores among the runs before the script, and with it libraries, is imported."""
+        from quire.sweep.command import cores, share_cores
+
+        workers = click.Command(
+            "workers",
+            params=[option for option in self._own_options if option.name == "workers"],
+            context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+            add_help_option=False,
+        )
+        # What is wrong with it is told when all options are read.
+        given = workers.make_context("workers", args[1:], resilient_parsing=True).params["workers"]
+        share_cores(given or cores())
+        return super().resolve_command(ctx, args)
+
+    def _demo_options(self, options: list[click.Option]) -> list[click.Option]:
+        found = []
+        for option in options:
+            shared = copy.copy(option)
+            shared.required = False
+            found.append(shared)
+        return found
+
+    def _callback(
+        self, named: str, demo: Callable[..., Any], options: list[click.Option]
+    ) -> Callable[..., None]:
+        from quire.script import report_name
+
+        def run(**values: Any) -> None:
+            context = click.get_current_context()
+            own = {option.name: values.pop(option.name or "") for option in self._own_options}
+            given = [
+                name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            ]
+            self._run(demo, report_name(named), values, script=named, options=options, fixed=given, **own)
+
+        return run
 
 
 def _check_names(options: list[click.Option], own: list[click.Option], demo: Callable[..., Any]) -> None:
@@ -177,20 +236,11 @@ def run_demo(
         )
     except (ReportError, ServeError) as error:
         raise Refused(str(error)) from error
-    signal.signal(signal.SIGINT, partial(_interrupt, log))
     try:
-        with log:
-            for value in values.values():
-                if isinstance(value, Path) and value.exists():
-                    log.data(value)
-            result = demo(log, **values)
-            if inspect.iscoroutine(result):
-                import asyncio
-
-                asyncio.run(result)
+        running.perform(log, demo, values)
     except KeyboardInterrupt as error:
         click.echo(f"\nInterrupted; {folder / name}.md holds what was done by then.", err=True)
-        raise SystemExit(_TERMINATED if isinstance(error, Terminated) else _INTERRUPTED) from None
+        raise SystemExit(_TERMINATED if isinstance(error, running.Terminated) else _INTERRUPTED) from None
     except ReportError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from error
@@ -203,13 +253,6 @@ def run_demo(
             raise SystemExit(1) from None
         _die_of(error)
     click.echo(f"Wrote {folder / name}.md in {words.duration(time.perf_counter() - began)}.")
-
-
-def _interrupt(log: "NotebookOutput", number: int, frame: FrameType | None) -> None:
-    """Ctrl-C: at the next pause point of a run that has them, at once the second time."""
-    if not log._session.steering.interrupt():
-        raise KeyboardInterrupt
-    click.echo("\nInterrupted: the run ends after this step. Ctrl-C again ends it at once.", err=True)
 
 
 _RUN_OPTIONS = [
@@ -324,6 +367,110 @@ cli.add_command(
             "The page has a random port of this machine, and an address that nobody can guess. It stays when "
             "the run has ended, until it is ended there or by Ctrl-C; the Markdown report is written by then."
             "\n\nOptions follow SCRIPT; `quire serve SCRIPT --help` lists them, with those of the demo."
+        ),
+    )
+)
+
+
+def sweep_demo(
+    demo: Callable[..., Any],
+    name: str,
+    values: dict[str, Any],
+    *,
+    sets: tuple[str, ...],
+    draws: int | None,
+    sweep_seed: int,
+    table: Path | None,
+    workers: int | None,
+    **settings: Any,
+) -> None:
+    """Runs a demo for each row of parameters, and writes a report on all of them."""
+    from quire.sweep.command import Sweep, cores
+    from quire.sweep.rows import Request
+
+    sweep = Sweep(
+        demo,
+        name,
+        common=values,
+        command=shlex.join(["quire", *sys.argv[1:]]),
+        workers=workers or cores(),
+        **settings,
+    )
+    try:
+        sweep.run(Request(sets, table, draws, sweep_seed))
+    except (ParameterError, ReportError) as error:
+        raise Refused(str(error)) from error
+    except KeyboardInterrupt as error:
+        click.echo(
+            f"\nInterrupted; {sweep.folder / sweep.folder.name}.md holds what was done by then.", err=True
+        )
+        click.echo("The same command runs what is missing.", err=True)
+        raise SystemExit(_TERMINATED if isinstance(error, running.Terminated) else _INTERRUPTED) from None
+
+
+_SWEEP_OPTIONS = [
+    click.Option(
+        ["sets", "--set"],
+        multiple=True,
+        metavar="NAME=VALUES",
+        help=(
+            "Values of a parameter: V1,V2,… or whole numbers A:B[:STEP] without B. Several make a grid, "
+            "of which the last varies fastest. With --random also A..B or log:A..B."
+        ),
+    ),
+    click.Option(
+        ["draws", "--random"],
+        type=click.IntRange(1, 100_000),
+        metavar="N",
+        help="Draw N rows from the values and ranges of --set, instead of taking all.",
+    ),
+    click.Option(
+        ["sweep_seed", "--sweep-seed"],
+        type=int,
+        default=0,
+        show_default=True,
+        help="The seed of what --random draws: the same one draws the same rows.",
+    ),
+    click.Option(
+        ["table", "--rows"],
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE.csv",
+        help="Rows from a table whose header names parameters; each is crossed with those of --set.",
+    ),
+    click.Option(
+        ["workers", "--workers"],
+        type=click.IntRange(1, 1000),
+        show_default="as many as there are cores",
+        help="How many runs at a time. Each gets its share of the cores.",
+    ),
+    click.Option(
+        ["dask", "--dask"],
+        default="",
+        metavar="ADDRESS",
+        help="Run on the workers of the Dask cluster whose scheduler is there, such as tcp://host:8786.",
+    ),
+    click.Option(
+        ["best", "--best"],
+        multiple=True,
+        metavar="[-]NAME",
+        help="A figure of which more is better, or less if a hyphen stands before its name.",
+    ),
+]
+
+cli.add_command(
+    SweptDemos(
+        "sweep",
+        run=sweep_demo,
+        own_options=[*_SWEEP_OPTIONS, *_RUN_OPTIONS],
+        subcommand_metavar="SCRIPT[::FUNCTION] --set NAME=VALUES... [PARAMETERS]...",
+        help=(
+            "Run the demo in SCRIPT once for each row of parameters, and write a report on all of them.\n\n"
+            "Each run has a report of its own in reports/SCRIPT-sweep/runs/, and reports/SCRIPT-sweep/ tells "
+            "of all: parameters and figures, best and worst, over seeds, curves and pictures side by side. "
+            "Parameters that are given as options are the same for all runs.\n\n"
+            "Runs that are there already, of the same code and data, are not run again: after Ctrl-C, a "
+            "failure or a change, the same command runs what is missing.\n\n"
+            "Options follow SCRIPT; `quire sweep SCRIPT --help` lists them, with those of the demo."
         ),
     )
 )
@@ -543,17 +690,11 @@ def new_demo(name: Path) -> None:
     click.echo(f"Wrote {path}. Next: quire run {told}, or quire serve {told}.")
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    # Once is enough: a second one would come upon the closing of the report.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
-
-
 def main() -> None:
     """Runs the command line."""
     # Not on the main thread, or not on this system: then the default stays.
     with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, _terminate)
+        running.take_sigterm()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -2,7 +2,7 @@
 
 An event is an object whose `event` names its class; its other members are the fields that differ from
 their defaults. A number that is none (NaN, infinity), which JSON cannot say, is `{"float": "nan"}`; a
-picture in a cell is `{"picture": {…}}`.
+picture in a cell is `{"picture": {…}}`, a link there `{"reference": {…}}`.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from quire import events
-from quire.events import Column, Event, Picture
+from quire.events import Column, Event, Picture, Reference
 
 
 def _fields_of(kind: type[Event]) -> list[tuple[str, Any]]:
@@ -72,6 +72,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Picture):
         return {"picture": _members(value)}
+    if isinstance(value, Reference):
+        return {"reference": _members(value)}
     if isinstance(value, Column):
         return _members(value)
     if isinstance(value, Mapping):
@@ -81,7 +83,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _members(record: Picture | Column) -> dict[str, Any]:
+def _members(record: Picture | Reference | Column) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
@@ -91,6 +93,8 @@ def _rich(value: Any, name: str = "") -> Any:
             return float(value["float"])
         if value.keys() == {"picture"}:
             return Picture(**value["picture"])
+        if value.keys() == {"reference"}:
+            return Reference(**value["reference"])
         return {key: _rich(part) for key, part in value.items()}
     if isinstance(value, list):
         if name == "columns":

@@ -15,6 +15,7 @@ from quire import record
 from quire.events import (
     Block,
     Cached,
+    Chart,
     Closed,
     Code,
     Control,
@@ -119,6 +120,11 @@ class Told:
             self.parameters = event.parameters
         elif isinstance(event, Closed):
             self.closed = event
+
+    def chart(self, key: str) -> str:
+        """The title of the chart `key`; its key, if it has none."""
+        block = self.blocks.get(key)
+        return block.title if isinstance(block, Chart) else key
 
     def folder(self, key: str) -> Path:
         """The folder of the page on which the block `key` stands."""

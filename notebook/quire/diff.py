@@ -90,18 +90,13 @@ class Diff:
             for told, name in zip(self._told, names, strict=True):
                 for curve, points in told.series.get(place, {}).items():
                     for step, value in points:
-                        log.metric(f"{curve}, {name}", step, value, chart=_title(told, place))
-
-
-def _title(told: Told, chart: str) -> str:
-    block = told.blocks.get(chart)
-    return block.title if isinstance(block, Chart) else chart
+                        log.metric(f"{curve}, {name}", step, value, chart=told.chart(place))
 
 
 def _ends(told: Told) -> dict[str, float]:
     """The last value of each curve, by its name, with its chart's where that says more."""
     return {
-        name if name == _title(told, key) else f"{_title(told, key)}: {name}": points[-1][1]
+        name if name == told.chart(key) else f"{told.chart(key)}: {name}": points[-1][1]
         for key, curves in told.series.items()
         for name, points in curves.items()
     }

@@ -209,7 +209,18 @@ class Figure(Block):
     caption: str = ""
 
 
-Cell = Scalar | Picture
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A link in a cell of a table: `text` (plain) leads to `href`, an address or a file beside the report."""
+
+    href: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Cell = Scalar | Picture | Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

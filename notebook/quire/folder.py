@@ -92,7 +92,7 @@ class ReportFolder:
         except OSError as error:
             raise ReportError(f"cannot write a report in {path}: {error.strerror}") from error
         try:
-            _check_is_ours(path, name, force=force)
+            check_is_ours(path, name, force=force)
             # What runs may change the working folder; the report stays where it was begun.
             whole = path.absolute()
             return cls(whole, name, _Ledger(whole, lock, keep=keep))
@@ -293,7 +293,12 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".quire-{path.name}.tmp")
 
 
-def _check_is_ours(folder: Path, name: str, *, force: bool) -> None:
+def check_is_ours(folder: Path, name: str, *, force: bool) -> None:
+    """Makes sure that the report `name` in `folder` may be replaced, if there is one.
+
+    Raises:
+        ReportError: its document was not written by Quire, or was edited by hand since and not `force`.
+    """
     document = folder / f"{name}.md"
     page = edits.edited(folder, name)
     if page is not None and not force:

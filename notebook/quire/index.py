@@ -1,7 +1,7 @@
 """The page that lists the reports of a folder, from the records beside them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,12 +68,15 @@ class Entry:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The reports below `folder`, by their names.
+    """The reports below `folder`, by their names, but for those within the folder of another one.
 
     Raises:
         ReportError: there is none, or a record cannot be read.
     """
-    return [_entry(path, folder) for path in records(folder)]
+    found = records(folder)
+    homes = {path.parent for path in found}
+    # The runs of a sweep are many, and its own report leads to them.
+    return [_entry(path, folder) for path in found if homes.isdisjoint(path.parent.parents)]
 
 
 def records(folder: Path) -> list[Path]:
@@ -118,13 +121,18 @@ def _entry(path: Path, folder: Path) -> Entry:
     where = {"": document.parent}
     for event in record.load(path, output=False):
         if isinstance(event, Metadata):
-            entry.figures = {
-                name: value
-                for name, value in event.fields.items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
-            }
+            entry.figures = figures_in(event.fields)
         _take(entry, event, where)
     return entry
+
+
+def figures_in(fields: Mapping[str, object]) -> dict[str, float]:
+    """The numbers of a report's metadata."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _take(entry: Entry, event: Event, where: dict[str, Path]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from quire import words
-from quire.events import Cell, Column, Picture
+from quire.events import Cell, Column, Picture, Reference
 from quire.terminal_text import clean
 
 _SPECIAL = re.compile(r"[\\`*{}\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
@@ -92,6 +92,8 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], gap: tuple[
 
 def cell(value: Cell, format_: str = "") -> str:
     """One cell of a table."""
+    if isinstance(value, Reference):
+        return link(escape(value.text), value.href)
     return picture(value) if isinstance(value, Picture) else escape(words.cell(value, format_))
 
 

@@ -29,7 +29,7 @@ from quire.events import Progress as ProgressEvent
 from quire.images import encode
 from quire.interaction import Interaction
 from quire.offers import PageOffer
-from quire.page import Page, state_after
+from quire.page import CELL, Page, state_after
 from quire.progress import Progress
 from quire.quoting import Place, quote_call
 from quire.tables import grid, scalar
@@ -226,22 +226,24 @@ class NotebookOutput(Interaction):
         caption: str = "",
         *,
         formats: Mapping[str, str] | None = None,
+        picture_size: int = CELL,
         key: str | None = None,
     ) -> None:
         """Shows a table.
 
         Args:
             data: a sequence of rows as dicts, a dict of columns, or a data frame of any library. Cells
-                that are pictures or arrays of pixels are shown as pictures.
+                that are pictures or arrays of pixels are shown as pictures, a `Reference` as a link.
             caption: Markdown to stand below it.
             formats: how numbers are written, by column, as for `format`: `{"accuracy": ".1%"}`.
+            picture_size: how wide and high pictures are shown at most, in pixels.
             key: names the table, so that the next one with this key takes its place.
 
         Raises:
             TypeError: `data` is no table.
             ValueError: columns differ in length, or a format fits no column or no number.
         """
-        self._page.table(grid(data), caption, formats or {}, key)
+        self._page.table(grid(data), caption, formats or {}, key, picture_size)
 
     # Files
 

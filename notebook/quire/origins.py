@@ -35,7 +35,7 @@ def used(linker: Linker) -> Iterator[Used]:
         if not folders.isdisjoint(Path(file).parents):
             sources.setdefault(file, _digest(Path(file)))
         else:
-            place = _package(name, Path(file))
+            place = package(name, Path(file))
             libraries[place] = _digest(place)
     for path, sha256 in sorted(sources.items()):
         yield Used(path=linker.place(path), sha256=sha256, kind="source")
@@ -78,7 +78,7 @@ def _digest(place: Path) -> str:
         return ""
 
 
-def _package(name: str, file: Path) -> Path:
+def package(name: str, file: Path) -> Path:
     """The folder of the outermost package in which the module `name` stands, or its file if in none."""
     depth = name.count(".") + (file.name == "__init__.py")
     return file.parents[depth - 1] if depth else file

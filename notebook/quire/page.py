@@ -21,6 +21,7 @@ from quire.events import (
     Html,
     Math,
     Picture,
+    Reference,
     State,
     Table,
     Text,
@@ -34,8 +35,8 @@ from quire.session import Session
 from quire.steering import RunStopped
 from quire.tables import MOST_IN_FILE, Grid, scalar
 
-# The size, in pixels, of pictures in the cells of a table.
-_CELL = 64
+CELL = 64
+"""The size of pictures in the cells of a table, in pixels, unless the author says another."""
 # What a disk may suffer without the run having to stop for it.
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -108,7 +109,9 @@ class Page:
             if picture := self._save(image, full, told):
                 self.session.emit(Figure(key=full, parent=parent, picture=picture, caption=caption))
 
-    def table(self, data: Grid, caption: str, formats: Mapping[str, str], key: str | None) -> None:
+    def table(
+        self, data: Grid, caption: str, formats: Mapping[str, str], key: str | None, size: int = CELL
+    ) -> None:
         """Puts a table on the page, with the pictures in its cells, and a file of all rows if it is long."""
         columns = data.columns(formats)
         shown = data.shortened()
@@ -119,7 +122,7 @@ class Page:
                 file = self._write(f"{full}.csv", full, data.csv())
             rows = tuple(
                 tuple(
-                    self._cell(value, f"{full}-{slug(name)}-{row}")
+                    self._cell(value, f"{full}-{slug(name)}-{row}", size)
                     for name, value in zip(data.names, values, strict=True)
                 )
                 for row, values in enumerate(shown.rows, 1)
@@ -258,10 +261,10 @@ class Page:
             self._keyed[key] = place
         return place
 
-    def _cell(self, value: object, name: str) -> Cell:
+    def _cell(self, value: object, name: str, size: int) -> Cell:
         if is_picture(value) or looks_like_pixels(value):
-            return self._save(encode(value, size=_CELL).within(_CELL), name, name.replace("-", " "))
-        return scalar(value)
+            return self._save(encode(value, size=size).within(size), name, name.replace("-", " "))
+        return value if isinstance(value, Reference) else scalar(value)
 
     def _save(self, image: Encoded, name: str, alt: str) -> Picture | None:
         href = self._write(f"{name}{image.suffix}", name, image.data)

@@ -6,7 +6,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
@@ -72,6 +72,19 @@ def options(demo: Callable[..., Any]) -> list[click.Option]:
         _option(demo, parameter, hints.get(parameter.name))
         for parameter in list(inspect.signature(demo).parameters.values())[1:]
     ]
+
+
+def parsed(demo: Callable[..., Any], words: Sequence[str]) -> dict[str, Any]:
+    """The arguments of `demo` besides the report, from words of a command line.
+
+    Raises:
+        ParameterError: a parameter has no annotation, or one that the command line cannot read.
+        click.UsageError: a word is no option, or none of its values.
+    """
+    known = options(demo)
+    command = click.Command(demo.__name__, params=[*known])
+    found = command.make_context(demo.__name__, list(words)).params
+    return {str(option.name): found[str(option.name)] for option in known}
 
 
 def check(demo: Callable[..., Any], values: Mapping[str, Any]) -> None:

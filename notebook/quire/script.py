@@ -39,6 +39,12 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+def report_name(named: str) -> str:
+    """What the report of a demo is called that the command line names as `SCRIPT[::FUNCTION]`."""
+    file, _, function = named.partition("::")
+    return f"{Path(file).stem}-{function}" if function else Path(file).stem
+
+
 def demo_in(module: ModuleType, path: Path, name: str = "") -> Callable[..., Any]:
     """The function of a script that writes its report.
 

@@ -1,7 +1,7 @@
 """Whether reports still belong to the code and the data that are there now. Nothing is run for it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,10 +46,24 @@ def standings(folder: Path, *, strict: bool = False) -> list[Standing]:
     Raises:
         ReportError: there is none, or a record cannot be read.
     """
-    return [_standing(path, folder, strict=strict) for path in index.records(folder)]
+    return [standing(path, folder, strict=strict) for path in index.records(folder)]
 
 
-def _standing(path: Path, folder: Path, *, strict: bool) -> Standing:
+def standing(
+    path: Path, folder: Path, *, strict: bool, digest: Callable[[Path, str], str] = origins.digest
+) -> Standing:
+    """How the report with the record `path` stands.
+
+    Args:
+        path: its record.
+        folder: what its document is told relative to.
+        strict: as for `standings`.
+        digest: tells what a file or folder holds now; one that keeps its answers saves reading twice what
+            many reports are made from.
+
+    Raises:
+        ReportError: the record cannot be read.
+    """
     events = record.load(path, output=False)
     found = Standing(path.with_suffix(".md").relative_to(folder))
     found.state = next((event.state for event in events if isinstance(event, Closed)), "running")
@@ -65,17 +79,25 @@ def _standing(path: Path, folder: Path, *, strict: bool) -> Standing:
     roots = [provenance.top(path.parent), Path.cwd()]
     for each in used:
         place = next((root / each.path for root in roots if (root / each.path).exists()), None)
-        _compare(found, each, place, codes, strict=strict)
+        _compare(found, each, place, codes, strict=strict, digest=digest)
     return found
 
 
-def _compare(found: Standing, used: Used, place: Path | None, codes: list[Code], *, strict: bool) -> None:
+def _compare(
+    found: Standing,
+    used: Used,
+    place: Path | None,
+    codes: list[Code],
+    *,
+    strict: bool,
+    digest: Callable[[Path, str], str],
+) -> None:
     if place is None:
         told = f"{used.path} is not here"
         (found.notes if used.kind == "data" else found.faults).append(told)
         return
     try:
-        if origins.digest(place, used.kind) == used.sha256:
+        if digest(place, used.kind) == used.sha256:
             return
     except OSError as error:
         raise ReportError(f"{words.place(place)} cannot be read: {error.strerror}") from error

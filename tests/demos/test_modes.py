@@ -6,7 +6,7 @@ import pytest
 
 from tests.demos.modes import ROOT, run_and_serve
 
-OPTIONS = {"hello": (), "mnist": ("--epochs", "3")}
+OPTIONS = {"hello": (), "mnist": ("--epochs", "3"), "denoising": ("--epochs", "3")}
 # What a demo needs that the tests' install leaves out.
 NEEDED = {"torch_autoencoder": "torch"}
 DEMOS = sorted(path.stem for path in (ROOT / "demos").glob("*.py"))

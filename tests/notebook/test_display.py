@@ -16,9 +16,10 @@ import PIL.Image
 import polars as pl
 import pytest
 
-from quire import NotebookOutput, open_report
+from quire import NotebookOutput, exporting, open_report
+from quire.comparison import Told
 from quire.display import show
-from quire.events import Failure, Html, Math, Picture, Table, Text, Value
+from quire.events import Failure, Html, Math, Picture, Reference, Table, Text, Value
 from quire.images import encode, to_pillow
 from quire.tables import grid
 from quire.testing import Recorder, record
@@ -329,6 +330,36 @@ def test_cells_may_be_pictures(tmp_path: Path) -> None:
     assert (image.width, image.height) == (64, 32)
     assert (number, vector) == (0, "[0 1]")
     assert first.alt == "table input 1"
+
+
+def test_pictures_in_cells_may_be_larger() -> None:
+    rows = [{"image": PIL.Image.new("L", (400, 100)), "digit": np.eye(8)}]
+    image, digit = record(lambda log: log.table(rows, picture_size=200)).tables[0].rows[0]
+    assert isinstance(image, Picture)
+    assert isinstance(digit, Picture)
+    assert (image.width, image.height) == (200, 50)
+    assert 64 < digit.width == digit.height <= 200
+
+
+def test_cells_may_be_links(tmp_path: Path) -> None:
+    rows = [
+        {"report": Reference("runs/a b/a.md", "a | <b>")},
+        {"report": Reference("javascript:alert(1)", "no link")},
+        {"report": Reference("https://example.org/", "a page")},
+    ]
+    with open_report(tmp_path / "r") as log:
+        log.table(rows)
+    page = (tmp_path / "r/r.md").read_text()
+    assert "| [a \\| \\<b\\>](runs/a%20b/a.md) |" in page
+    assert "\n| no link |\n" in page
+    told = Told(tmp_path / "r", "r").blocks["table"]
+    assert isinstance(told, Table)
+    assert [row[0] for row in told.rows] == [row["report"] for row in rows], "the record keeps them"
+    exporting.write(tmp_path / "r", "r", "html", tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text()
+    assert '<a href="https://example.org/" rel="noopener noreferrer">a page</a>' in html
+    assert "<td>no link</td>" in html
+    assert "a | &lt;b&gt;" in html, "a file that one page does not hold is no link there"
 
 
 def test_s32_a_long_table_is_shown_in_part_and_kept_whole_without_formulas(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ class Channel:
         """The socket's descriptor, for selectors."""
         return self._socket.fileno()
 
+    @property
+    def has_message(self) -> bool:
+        """Whether a message has come already, of which the socket knows no more."""
+        return bool(self._messages)
+
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:
         """Sends a message, and open files with it; whether the other end still takes any."""
         line = f"{json.dumps(message)}\n".encode()

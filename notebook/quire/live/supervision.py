@@ -1,10 +1,8 @@
 """`quire serve`: one process keeps the page, its child runs the demo."""
 
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -13,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from quire import lifeline
 from quire.errors import ServeError
 from quire.events import Event
 from quire.journal import Journal
@@ -25,7 +24,6 @@ from quire.serving import Serving
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # How long a run may take to close its report when it is told to end, in seconds.
 _PATIENCE = 4.0
-_PARENT_DIED = 1  # PR_SET_PDEATHSIG, of linux/prctl.h
 _SENT_BY_PROCESS = 0  # SI_USER
 
 
@@ -87,13 +85,14 @@ class _Supervisor:
     def start(self) -> bool:
         """Begins a run; whether this process is it."""
         ours, theirs = Channel.pair()
+        keeper = os.getpid()
         pid = os.fork()
         if not pid:
             ours.abandon()
             attendance.inherited = Channel(theirs)
             if self._keeper:
                 self._keeper.abandon()
-            _die_with_parent()
+            lifeline.die_with(keeper)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return True
         theirs.close()
@@ -188,10 +187,3 @@ class _Supervisor:
 
 def _say(text: str) -> None:
     click.echo(text, err=True, nl=False)
-
-
-def _die_with_parent() -> None:
-    """Has the run end when its keeper is killed, where the system can do that."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGTERM)

@@ -29,6 +29,7 @@ from quire.events import (
     Part,
     Picture,
     Progress,
+    Reference,
     Subreport,
     Table,
     Text,
@@ -277,6 +278,11 @@ class Renderer:
     def is_picture(value: Cell) -> bool:
         """Whether a cell is a picture."""
         return isinstance(value, Picture)
+
+    @staticmethod
+    def is_reference(value: Cell) -> bool:
+        """Whether a cell is a link."""
+        return isinstance(value, Reference)
 
     @staticmethod
     def drawing(node: Node) -> Markup:

@@ -1,0 +1,212 @@
+"""What the command `quire sweep` does."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from quire import words
+from quire.folder import check_is_ours
+from quire.notebook import NotebookOutput
+from quire.parameters import plain
+from quire.report import open_report
+from quire.running import Terminated
+from quire.sweep import outcomes, rows
+from quire.sweep.axes import Parameters
+from quire.sweep.course import Course
+from quire.sweep.executor import Executor
+from quire.sweep.nursery import Job, Nursery
+from quire.sweep.outcomes import Outcome
+from quire.sweep.rows import Request, Row
+from quire.sweep.summary import Summary, begin
+from quire.sweep.terminal import Terminal
+
+# What the libraries of numbers read when they are imported.
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def share_cores(workers: int) -> None:
+    """Has each of so many runs use its share of the cores, but where the user has said how many.
+
+    To be called before the demo is imported.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(max(1, cores() // workers)))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep of a demo.
+
+    Attributes:
+        demo: the function.
+        name: of its own report.
+        script: as the command line names it.
+        options: its parameters.
+        common: its arguments where rows do not set them.
+        fixed: the parameters of which the user gave those.
+        output: the folder in which the sweep gets a folder of its own.
+        command: the whole command, for the summary.
+        workers: how many runs there are at a time on this machine.
+        dask: the address of a Dask scheduler whose workers run them instead, or "".
+        reproducible, force, no_cache: as for `quire run`.
+        best: as for `Summary`.
+    """
+
+    demo: Callable[..., Any]
+    name: str
+    script: str
+    options: Sequence[click.Option]
+    common: Mapping[str, Any]
+    fixed: Sequence[str]
+    output: Path
+    command: str
+    workers: int
+    dask: str = ""
+    reproducible: bool = False
+    force: bool = False
+    no_cache: bool = False
+    best: Sequence[str] = ()
+
+    def run(self, request: Request) -> None:
+        """Runs the rows that are missing, and writes the report on all.
+
+        Raises:
+            ParameterError: the rows cannot be made as asked; nothing has run.
+            ReportError: a report cannot be written: its folder is in use, or somebody edited it.
+            KeyboardInterrupt: Ctrl-C was pressed; `Terminated` if the process was asked to end.
+            SystemExit: a run failed; the status is 1.
+        """
+        began = time.perf_counter()
+        is_tty = sys.stdout.isatty()
+        every = self._rows(request)
+        there = outcomes.current(every, self._runs, reproducible=self.reproducible)
+        missing = [row for row in every if row.number not in there]
+        for row in missing:
+            check_is_ours(self._runs / row.name, row.name, force=self.force)
+        executor = self._executor(missing)
+        try:
+            with self._opened(request) as log:
+                if there:
+                    log._session.say(f"{len(there)} of {len(every)} are there already\n")
+                begin(log, self.name, self.script, every, self._given())
+                terminal = Terminal(every, len(there), log._session.say, is_tty=is_tty)
+                course = Course(missing, executor, [terminal])
+                with _interruptible(course) as signals:
+                    _go(course)
+                    terminal.end()
+                    found = self._write(log, every, course, there)
+                    if signals:
+                        raise Terminated if signal.SIGTERM in signals else KeyboardInterrupt
+        finally:
+            executor.close()
+        self._tell_end(found, time.perf_counter() - began)
+
+    def _executor(self, missing: Sequence[Row]) -> Executor:
+        job = Job(self.demo, self._runs, self.reproducible, self.force, cache=not self.no_cache)
+        if not self.dask:
+            return Nursery(job, missing, self.workers)
+        from quire.sweep.cluster import Cluster
+
+        return Cluster(self.dask, job, missing, self.script)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the report on all runs."""
+        return self.output / f"{self.name}-sweep"
+
+    @property
+    def _runs(self) -> Path:
+        return self.folder / "runs"
+
+    def _rows(self, request: Request) -> list[Row]:
+        parameters = Parameters(self.options)
+        chosen = rows.chosen(parameters, self.fixed, request)
+        base = [self.script, *(["--reproducible"] if self.reproducible else [])]
+        return rows.rows(chosen, parameters, self.common, self.fixed, base)
+
+    def _opened(self, request: Request) -> NotebookOutput:
+        asked = dict(text.split("=", 1) for text in request.sets)
+        return open_report(
+            self.folder,
+            title=f"A sweep of {self.name}",
+            command=self.command,
+            parameters={**asked, **self._given()},
+            reproducible=self.reproducible,
+            force=self.force,
+        )
+
+    def _given(self) -> dict[str, Any]:
+        return plain({name: self.common[name] for name in self.fixed})
+
+    def _write(
+        self, log: NotebookOutput, every: Sequence[Row], course: Course, there: set[int]
+    ) -> list[Outcome]:
+        """Writes what became of the rows."""
+        found = [
+            outcomes.outcome(row, self._runs, course.ends.get(row.number), is_there=row.number in there)
+            for row in every
+        ]
+        for outcome in found:
+            # Not its record, which tells times, so that equal sweeps differ.
+            page = self.folder / outcome.href
+            if outcome.state != "waiting" and page.exists():
+                log.data(page)
+        summary = Summary(found, self.best)
+        summary.write(log)
+        for name in summary.unknown:
+            known = ", ".join(summary.figures) or "none"
+            log._session.say(f"No run has told {name}, which --best names; they have told: {known}.\n")
+        return found
+
+    def _tell_end(self, found: Sequence[Outcome], seconds: float) -> None:
+        """The last lines on the terminal.
+
+        Raises:
+            SystemExit: a run failed.
+        """
+        click.echo(f"Wrote {self.folder / self.folder.name}.md in {words.duration(seconds)}.")
+        if failed := sum(not outcome.is_done for outcome in found):
+            click.echo(f"{failed} of {words.count(len(found), 'run')} failed.", err=True)
+            raise SystemExit(1)
+
+
+def _go(course: Course) -> None:
+    try:
+        course.run()
+    except ChildProcessError as error:
+        # What is there is worth its report; what is missing is told there.
+        click.echo(f"Error: {error}", err=True)
+
+
+@contextlib.contextmanager
+def _interruptible(course: Course) -> Iterator[list[int]]:
+    """Has signals end the course; which have come."""
+    received: list[int] = []
+
+    def take(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        course.interrupt()
+        if len(received) > 2:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
