@@ -350,7 +350,7 @@ def test_cells_may_be_links(tmp_path: Path) -> None:
     with open_report(tmp_path / "r") as log:
         log.table(rows)
     page = (tmp_path / "r/r.md").read_text()
-    assert "| [a \\| \\<b\\>](runs/a%20b/a.md) |" in page
+    assert "| [a \\| &lt;b&gt;](runs/a%20b/a.md) |" in page
     assert "\n| no link |\n" in page
     told = Told(tmp_path / "r", "r").blocks["table"]
     assert isinstance(told, Table)
