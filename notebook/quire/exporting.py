@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from quire import record
+from quire import journal, record
 from quire.errors import ReportError
 from quire.events import Event
-from quire.journal import Journal
 from quire.live import downloads
 from quire.live.run_view import RunView
 
@@ -71,9 +70,7 @@ def _made(folder: Path, name: str, make: Callable[[RunView], T]) -> T:
 def view(folder: Path, events: Iterable[Event]) -> Iterator[RunView]:
     """A finished run as the live page has it, given the report's folder and the events of its record."""
     with tempfile.TemporaryDirectory(prefix="quire-") as private:
-        journal = Journal(Path(private))
-        for event in events:
-            journal.write(event)
+        journal.fill(Path(private), events)
         run = RunView({"folder": str(folder.resolve()), "journal": private, "epoch": 0, "link": ""})
         try:
             while run.feed.take():

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,23 @@ class Journal:
     def close(self) -> None:
         """Nothing is left to do: all that can be on disk is."""
 
+    def release(self) -> None:
+        """Lets the files go; no event can be written any more."""
+        self._events.close()
+        self._log.close()
+
     def remove(self) -> None:
         """Removes the files; whoever reads them may read on."""
         for name in (EVENTS, LOG):
             (self.folder / name).unlink(missing_ok=True)
+
+
+def fill(folder: Path, events: Iterable[Event]) -> None:
+    """Writes a journal of events that are all there, such as those of a record, into `folder`."""
+    journal = Journal(folder)
+    for event in events:
+        journal.write(event)
+    journal.release()
 
 
 class _Appended:
@@ -81,6 +94,9 @@ class _Appended:
         while self._held and self._put(self._held[0]):
             self._size += len(self._held.popleft())
         return at, len(piece)
+
+    def close(self) -> None:
+        os.close(self._fd)
 
     def _put(self, piece: bytes) -> bool:
         rest = memoryview(piece)
@@ -129,6 +145,13 @@ class Reader:
     def changed(self) -> float:
         """When the newest event came, in seconds since 1970."""
         return os.fstat(self._events).st_mtime
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether it reads the journal that is in this folder now."""
+        try:
+            return os.path.samestat(os.fstat(self._events), (folder / EVENTS).stat())
+        except OSError:
+            return False
 
     def text(self, at: int, end: int) -> bytes:
         """The bytes `at` to `end` of the log, or as many as a chunk holds."""

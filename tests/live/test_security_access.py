@@ -23,7 +23,6 @@ from quire.live.deadline import Deadlines
 from quire.live.guard import Guard
 from quire.live.routes import Routes
 from quire.live.server import application
-from quire.live.viewers import Viewers
 from quire.serving import Serving
 from tests.live.attack import Header, asked, cookie_of, upgrade
 from tests.live.conftest import HEAD, Served, until, wait_for
@@ -39,10 +38,10 @@ def an_application(**options: Any) -> web.Application:
     made = {"port": 8000, "hosts": ["127.0.0.1"], "origins": [], "token": "right", "session": "ours"}
     here = Guard(**{"everywhere": False, **made, **options})
 
-    def nobody() -> Any:
+    def nobody(*_: str) -> Any:
         raise AssertionError("the guard let this through")
 
-    return application(Routes(nobody, Viewers(lambda: 0), nobody, nobody), here, Deadlines())
+    return application(Routes(nobody, nobody), here, Deadlines())
 
 
 async def test_s1_without_a_token(serve: Serve) -> None:

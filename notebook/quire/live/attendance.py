@@ -1,24 +1,21 @@
 """The run's own part of its live report: it keeps the journal, and answers viewers."""
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from quire import failures
 from quire.errors import ServeError
-from quire.events import Event, Paused
+from quire.events import Event
 from quire.folder import ReportFolder
 from quire.journal import Journal
-from quire.live.answers import Answers
 from quire.live.channel import Channel, Message
+from quire.live.reception import Reception
 from quire.origins import own_modules
 from quire.serving import Serving
 from quire.session import Session
@@ -44,13 +41,10 @@ class Attendance:
         self._serving = serving
         self._journal = Journal(folder.path)
         self._private = Path(tempfile.mkdtemp(prefix="quire-"))
-        self._listener = socket.socket(socket.AF_UNIX)
+        self._reception: Reception | None = None
         self._keeper = inherited
-        self._is_forked = inherited is not None
         self._over = threading.Event()
         self._address = ""
-        # A forked child must not keep viewers waiting for answers that it will never give.
-        os.register_at_fork(after_in_child=self._let_go)
 
     def write(self, event: Event) -> None:
         """Appends the event to the journal."""
@@ -66,13 +60,7 @@ class Attendance:
             ServeError: it cannot be served as asked.
         """
         self._session = session
-        for happening, is_paused in (("pause", True), ("resume", False)):
-            listeners = session.steering.listeners.setdefault(happening, [])
-            listeners.insert(0, partial(session.emit, Paused(is_paused=is_paused)))
-        self._answers = Answers(session)
-        self._listener.bind(str(self._private / _SOCKET))
-        self._listener.listen()
-        self._thread(self._accept)
+        self._reception = Reception(session, self._private / _SOCKET)
         self._ask_keeper()
         self._thread(self._hear_keeper)
         self._thread(self._tell_modules)
@@ -96,10 +84,8 @@ class Attendance:
     def end(self) -> None:
         """Takes no more events, and answers nobody any more."""
         self._over.set()
-        with contextlib.suppress(OSError):
-            # A thread that waits for connections does not notice a mere close.
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._let_go()
+        if self._reception:
+            self._reception.close()
         if self._keeper:
             self._keeper.send({"end": True})
         self._journal.remove()
@@ -145,21 +131,6 @@ class Attendance:
             if len(found := _modules()) > len(known):
                 known = found
                 self._keeper.send({"modules": known})
-
-    def _accept(self) -> None:
-        while not self._over.is_set():
-            try:
-                end, _ = self._listener.accept()
-            except OSError:
-                return
-            self._thread(partial(self._answer, Channel(end)))
-
-    def _answer(self, server: Channel) -> None:
-        while (request := server.receive()) is not None:
-            self._answers.take(request, lambda reply: server.send(reply))
-
-    def _let_go(self) -> None:
-        self._listener.close()
 
     def _thread(self, function: Any) -> None:
         threading.Thread(target=function, name="quire-live", daemon=True).start()

@@ -58,16 +58,29 @@ class Feed:
         folder: where the journal is.
         base: what is added to the numbers of events, so that those of two runs of a report are not mixed up.
         address: gives the URL of a file of the report, for a page's key and the file's address there.
+        above: the title and the address of the page to go back to, if this is one run of several; then
+            it cannot end all.
+        has_run: whether there is a run that can be asked for anything.
 
     Attributes:
         number: that of the last event that was taken.
         log_size: how many bytes of the log it has told of.
     """
 
-    def __init__(self, folder: Path, base: int, address: Callable[[str, str], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        base: int,
+        address: Callable[[str, str], str],
+        *,
+        above: tuple[str, str] | None = None,
+        has_run: bool = True,
+    ) -> None:
         self._reader = Reader(folder)
         self._coming: Iterator[Event] = iter(())
         self.folder = folder
+        self._report_above = above
+        self._has_run = has_run
         self.number = self._sent = self.base = base
         self.log_size = 0
         self.opened: Opened | None = None
@@ -115,6 +128,10 @@ class Feed:
     def log(self, at: int, end: int) -> bytes:
         """The bytes of the log from `at` to `end`, or as many as a chunk holds."""
         return self._reader.text(at, min(end, self.log_size))
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether this is the journal that is in a folder now."""
+        return self._reader.is_of(folder)
 
     def close(self) -> None:
         """Lets the journal go."""
@@ -260,9 +277,10 @@ class Feed:
     @property
     def can(self) -> list[str]:
         """What a viewer may ask of the run."""
-        if self.closed:
-            return ["exit"]
-        return ["resume" if self.is_paused else "pause", "stop", "exit"]
+        ending = [] if self._report_above else ["exit"]
+        if self.closed or not self._has_run:
+            return ending
+        return ["resume" if self.is_paused else "pause", "stop", *ending]
 
     def view(self, key: str) -> PageView:
         """The page with this key.
@@ -301,7 +319,7 @@ class Feed:
 
     def _above(self, node: Node) -> tuple[str, str] | None:
         if not isinstance(node.event, Subreport):
-            return None
+            return self._report_above
         above = node.page.event.key
         return self.view(above).name, f"../../p/{above}/" if above else "../../"
 

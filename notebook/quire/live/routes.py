@@ -13,13 +13,14 @@ from urllib.parse import quote
 from aiohttp import HttpVersion11, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
-from quire import charts, failures
+from quire import beside, charts, failures
 from quire.live import downloads
 from quire.live.asking import Unanswered
 from quire.live.channel import Message
 from quire.live.guard import refusal
 from quire.live.run_view import RunView
-from quire.live.viewers import Viewer, Viewers, encoded, event_stream_frame, first_of, websocket_frame
+from quire.live.served import Served
+from quire.live.viewers import Viewer, encoded, event_stream_frame, first_of, websocket_frame
 from quire.terminal_text import TerminalText
 from quire.web import assets
 
@@ -31,7 +32,7 @@ _MOST_FRAME = 4096
 # How long a body may take to come.
 _BODY_TIME = 10.0
 _LOG_PAUSE = 0.05
-_ACTIONS = ("pause", "resume", "stop", "exit")
+_ACTIONS = ("pause", "resume", "stop")
 _HTML = {"Content-Security-Policy": assets.POLICY}
 # What an SVG or an HTML file of the report may do when it is opened by itself: nothing.
 _FILE = {
@@ -53,38 +54,30 @@ _PIECE = 1 << 18
 
 
 class Routes:
-    """The handlers of requests about a run.
+    """The handlers of requests about a report, and about those of a sweep's runs at addresses below it.
 
     Args:
-        run: gives the run that is served now.
-        viewers: those who look at it.
-        refresh: takes what the journal has to tell, and tells viewers.
+        report: gives the report that is served, for the name of a run, or else "".
         end: ends all, for good.
     """
 
-    def __init__(
-        self,
-        run: Callable[[], RunView],
-        viewers: Viewers,
-        refresh: Callable[[], None],
-        end: Callable[[], None],
-    ) -> None:
-        self._run = run
-        self._viewers = viewers
-        self._refresh = refresh
+    def __init__(self, report: Callable[[str], Awaitable[Served]], end: Callable[[], None]) -> None:
+        self._report = report
         self._end = end
-        self._last_render: tuple[tuple[RunView, int, str], str] | None = None
 
     def add_to(self, application: web.Application) -> None:
         """Puts all routes into `application`."""
-        router = application.router
+        for prefix in ("", f"/{beside.RUNS}/{{run}}"):
+            self._add_below(prefix, application.router)
+
+    def _add_below(self, prefix: str, router: web.UrlDispatcher) -> None:
         for path, handler in {
             "/events": self.events,
             "/stream": self.stream,
             "/poll": self.poll,
             "/log": self.log,
         }.items():
-            router.add_get(path, handler, allow_head=False)
+            router.add_get(f"{prefix}{path}", handler, allow_head=False)
         for path, handler in {
             "/": self.page,
             "/p/{key}/": self.page,
@@ -96,32 +89,28 @@ class Routes:
             "/report.zip": self.zip,
             "/report.html": self.html,
         }.items():
-            router.add_get(path, handler)
-        router.add_post("/run/{action}", self.steer)
-        router.add_post("/controls/{key}", self.control)
-        router.add_post("/uploads/{key}", self.upload)
+            router.add_get(f"{prefix}{path}", handler)
+        router.add_post(f"{prefix}/run/{{action}}", self.steer)
+        router.add_post(f"{prefix}/controls/{{key}}", self.control)
+        router.add_post(f"{prefix}/uploads/{{key}}", self.upload)
         for method in ("GET", "POST", "PUT", "DELETE"):
-            router.add_route(method, "/api/{path:.+}", self.endpoint)
+            router.add_route(method, f"{prefix}/api/{{path:.+}}", self.endpoint)
 
     # Pages
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The report, or one of its subreports."""
-        self._refresh()
-        key = request.match_info.get("key", "")
-        run = self._run()
-        now = run, run.feed.number, key
-        # Many viewers who come at once get the same page.
-        if self._last_render is None or self._last_render[0] != now:
-            with _missing():
-                self._last_render = now, run.page(key)
-        return web.Response(text=self._last_render[1], content_type="text/html", headers=_HTML)
+        report = await self._served(request)
+        with _missing():
+            html = report.page(request.match_info.get("key", ""))
+        return web.Response(text=html, content_type="text/html", headers=_HTML)
 
     async def offered(self, request: web.Request) -> web.StreamResponse:
         """A page of the author's, as the run writes it now."""
         name = request.match_info["name"]
-        answer = await self._asked(do="page", name=name, query=dict(request.query))
-        html = self._run().offered(name, answer)
+        run = (await self._served(request)).run
+        answer = await _asked(run, do="page", name=name, query=dict(request.query))
+        html = run.offered(name, answer)
         return web.Response(text=html, content_type="text/html", headers=_HTML)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
@@ -135,8 +124,9 @@ class Routes:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A file of the report."""
+        run = (await self._served(request)).run
         with _missing():
-            name, content = self._run().files.open(int(request.match_info["number"]))
+            name, content = run.files.open(int(request.match_info["number"]))
         suffix = f".{name.rpartition('.')[2].lower()}"
         kind = _SHOWN.get(suffix, "application/octet-stream")
         headers = _FILE | {"Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind}
@@ -155,9 +145,10 @@ class Routes:
 
     async def chart(self, request: web.Request) -> web.StreamResponse:
         """A chart's description and its points so far."""
-        self._refresh()
+        report = await self._served(request)
+        report.refresh()
         with _missing():
-            event, node = self._run().feed.chart(request.match_info["key"])
+            event, node = report.run.feed.chart(request.match_info["key"])
         spec = charts.describe(event.title, node.series, on_paper=False)
         del spec["data"]
         points = [
@@ -171,18 +162,18 @@ class Routes:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Messages over a WebSocket."""
-        since = _number(request, "since")
+        report, since = await self._served(request), _number(request, "since")
         socket = web.WebSocketResponse(max_msg_size=_MOST_FRAME, compress=False, timeout=1.0)
         transport = _transport(request)
         await socket.prepare(request)
         viewer = Viewer(transport, websocket_frame)
-        self._greet(viewer, since)
+        report.greet(viewer, since)
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
         finally:
-            self._viewers.remove(viewer)
+            report.viewers.remove(viewer)
         if not socket.closed:
             with contextlib.suppress(Exception):
                 await socket.close(code=1008)
@@ -193,7 +184,7 @@ class Routes:
         """Messages as server-sent events."""
         if request.version < HttpVersion11:
             raise web.HTTPVersionNotSupported
-        since = _number(request, "since")
+        report, since = await self._served(request), _number(request, "since")
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
@@ -202,38 +193,40 @@ class Routes:
         # What is sent past aiohttp must come behind the head, which it holds back for the first piece.
         await response.write(b": welcome\n\n")
         viewer = Viewer(transport, event_stream_frame)
-        self._greet(viewer, since)
+        report.greet(viewer, since)
         gone = asyncio.Event()
         try:
             while not transport.is_closing():
                 await first_of(gone, 1.0)
         finally:
-            self._viewers.remove(viewer)
+            report.viewers.remove(viewer)
         return response
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
         """What has happened since, or what happens next."""
-        since, change = _number(request, "since"), asyncio.Event()
-        self._viewers.waiters.add(change)
+        report, since, change = await self._served(request), _number(request, "since"), asyncio.Event()
+        report.viewers.waiters.add(change)
         try:
-            message = self._missed(since)
+            message = report.missed(since)
             if len(message) <= 2 and message["n"] == since:
                 await first_of(change, _POLL)
-                message = self._missed(since)
+                message = report.missed(since)
         finally:
-            self._viewers.waiters.discard(change)
+            report.viewers.waiters.discard(change)
         return web.Response(body=encoded(message), content_type="application/json")
 
     async def state(self, request: web.Request) -> web.StreamResponse:
         """How the run stands."""
-        self._refresh()
-        run = self._run()
-        return web.json_response({"n": run.feed.number, **run.feed.state(), "viewers": len(self._viewers)})
+        report = await self._served(request)
+        report.refresh()
+        feed = report.run.feed
+        return web.json_response({"n": feed.number, **feed.state(), "viewers": len(report.viewers)})
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         """The log as plain text: all of it as it comes, its last part, or a part of it."""
-        self._refresh()
-        feed = self._run().feed
+        report = await self._served(request)
+        report.refresh()
+        feed = report.run.feed
         is_part = bool({"tail", "from"} & request.query.keys())
         at = max(0, feed.log_size - _number(request, "tail")) if "tail" in request.query else 0
         at = _number(request, "from") if "from" in request.query else at
@@ -242,7 +235,7 @@ class Routes:
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         if not is_part:
-            await self._stream_log(response)
+            await _stream_log(report, response)
         # As it is, for the page itself, which shows colours and makes all other control characters visible.
         while is_part and at < end and (piece := feed.log(at, end)):
             await response.write(piece)
@@ -254,14 +247,14 @@ class Routes:
 
     async def html(self, request: web.Request) -> web.StreamResponse:
         """The report as one HTML file."""
-        self._refresh()
-        run = self._run()
-        text = await asyncio.to_thread(downloads.html, run)
-        return _download(text.encode(), f"{run.name}.html", "text/html")
+        report = await self._served(request)
+        report.refresh()
+        text = await asyncio.to_thread(downloads.html, report.run)
+        return _download(text.encode(), f"{report.run.name}.html", "text/html")
 
     async def zip(self, request: web.Request) -> web.StreamResponse:
         """The Markdown with its files."""
-        run = self._run()
+        run = (await self._served(request)).run
         data = await asyncio.to_thread(downloads.packed, run)
         return _download(data, f"{run.name}.zip", "application/zip")
 
@@ -270,31 +263,35 @@ class Routes:
     async def steer(self, request: web.Request) -> web.StreamResponse:
         """Pauses the run, lets it go on, or ends it."""
         action = request.match_info["action"]
-        if action not in _ACTIONS:
-            raise web.HTTPNotFound
-        if action == "exit":
+        report = await self._served(request)
+        if action == "exit" and "run" not in request.match_info:
             self._end()
+        elif action in _ACTIONS:
+            await _asked(report.run, do="steer", action=action)
         else:
-            await self._asked(do="steer", action=action)
+            raise web.HTTPNotFound
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Sets a control."""
+        run = (await self._served(request)).run
         told = await _json(request)
         if not isinstance(told, dict) or "value" not in told:
             raise _unprocessable("value", "this field is missing")
-        await self._asked(do="control", key=request.match_info["key"], value=told["value"])
+        await _asked(run, do="control", key=request.match_info["key"], value=told["value"])
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def upload(self, request: web.Request) -> web.StreamResponse:
         """Takes a file for a control."""
+        run = (await self._served(request)).run
         data = base64.b64encode(await _body(request)).decode()
         name = request.headers.get("X-Name", "") or "upload"
-        await self._asked(do="upload", key=request.match_info["key"], name=name, data=data)
+        await _asked(run, do="upload", key=request.match_info["key"], name=name, data=data)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def endpoint(self, request: web.Request) -> web.StreamResponse:
         """What an endpoint of the author's answers."""
+        run = (await self._served(request)).run
         fields: Any = dict(request.query)
         if request.method != "GET" and request.can_read_body:
             told = await _json(request)
@@ -302,42 +299,41 @@ class Routes:
                 raise _unprocessable("body", "a JSON object is wanted")
             fields |= told
         path = f"/api/{request.match_info['path']}"
-        answer = await self._asked(do="endpoint", method=request.method, path=path, fields=fields)
+        answer = await _asked(run, do="endpoint", method=request.method, path=path, fields=fields)
         if "data" in answer:
             return web.Response(body=base64.b64decode(answer["data"]), content_type=answer["type"])
         return web.Response(text=answer["text"], content_type=answer["type"])
 
-    # Within
+    async def _served(self, request: web.Request) -> Served:
+        """The report that a request is about."""
+        with _missing():
+            return await self._report(request.match_info.get("run", ""))
 
-    def _greet(self, viewer: Viewer, since: int) -> None:
-        self._viewers.add(viewer, self._missed(since))
 
-    def _missed(self, since: int) -> Message:
-        self._refresh()
-        return self._run().feed.since(since)
+async def _asked(run: RunView, **question: Any) -> Message:
+    """What a run answers."""
+    try:
+        return await run.asking.ask(**question)
+    except Unanswered as error:
+        told: Message = {name: error.told[name] for name in ("error", "field") if name in error.told}
+        raise _error(error.told["status"], told) from None
 
-    async def _asked(self, **question: Any) -> Message:
-        try:
-            return await self._run().asking.ask(**question)
-        except Unanswered as error:
-            told: Message = {name: error.told[name] for name in ("error", "field") if name in error.told}
-            raise _error(error.told["status"], told) from None
 
-    async def _stream_log(self, response: web.StreamResponse) -> None:
-        run = self._run()
-        screen, at = TerminalText(), 0
-        while True:
-            ends = run.feed.closed is not None or run is not self._run()
-            while piece := run.feed.log(at, run.feed.log_size):
-                # A piece may end within a character.
-                whole = piece[: len(piece) - _open_bytes(piece)] or piece
-                at += len(whole)
-                await response.write(screen.feed(whole.decode("utf-8", "replace")).encode())
-            if ends:
-                rest = screen.pending
-                await response.write(f"{rest}\n".encode() if rest else b"")
-                return
-            await asyncio.sleep(_LOG_PAUSE)
+async def _stream_log(report: Served, response: web.StreamResponse) -> None:
+    run = report.run
+    screen, at = TerminalText(), 0
+    while True:
+        ends = run.feed.closed is not None or run is not report.run
+        while piece := run.feed.log(at, run.feed.log_size):
+            # A piece may end within a character.
+            whole = piece[: len(piece) - _open_bytes(piece)] or piece
+            at += len(whole)
+            await response.write(screen.feed(whole.decode("utf-8", "replace")).encode())
+        if ends:
+            rest = screen.pending
+            await response.write(f"{rest}\n".encode() if rest else b"")
+            return
+        await asyncio.sleep(_LOG_PAUSE)
 
 
 @contextlib.contextmanager

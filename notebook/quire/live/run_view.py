@@ -4,8 +4,9 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
-from quire import codec
+from quire import beside, codec
 from quire.events import Subreport
 from quire.folder import LEDGER
 from quire.live.asking import Asking
@@ -25,15 +26,23 @@ class RunView:
     """A run, from its journal and from itself.
 
     Args:
-        told: what the keeper says of it: `folder`, `link`, and the `epoch`, which is the number of runs
-            of this report before it.
+        told: what is said of it: its `folder`; that of its `journal`; the `link` at which it listens, ""
+            if it does not; the `epoch`, which is the number of runs of this report before it; and what is
+            `above` a run of a sweep: title and address of the page on all of them.
     """
 
     def __init__(self, told: Message) -> None:
         self.folder = Path(told["folder"])
         self.files = Files(self.folder, self._folder_of)
-        self.feed = Feed(Path(told["journal"]), told["epoch"] * _EPOCH, self._address)
-        self.asking = Asking(told["link"])
+        above, link = told.get("above"), told["link"]
+        self.feed = Feed(
+            Path(told["journal"]),
+            told["epoch"] * _EPOCH,
+            self._address,
+            above=above and (above[0], above[1]),
+            has_run=bool(link),
+        )
+        self.asking = Asking(link)
 
     def page(self, key: str) -> str:
         """A page of the report as HTML.
@@ -67,6 +76,9 @@ class RunView:
         )
 
     def _address(self, page: str, href: str) -> str:
+        run = "" if page else beside.name_in(href)
+        if run and beside.folder_of(self.folder, run):
+            return f"{beside.RUNS}/{quote(run)}/"
         url = self.files.url(page, href)
         return f"../../{url}" if url and page else url
 
@@ -85,6 +97,20 @@ class RunView:
     def name(self) -> str:
         """What the report's files are called."""
         return self.folder.name
+
+    @property
+    def title(self) -> str:
+        """The title of the report's own page."""
+        return self.feed.view("").name
+
+    @property
+    def has_begun_anew(self) -> bool:
+        """Whether this run is over, and another one of the same report has begun."""
+        return (
+            self.feed.closed is not None
+            and beside.is_running(self.folder)
+            and not self.feed.is_of(self.folder)
+        )
 
     def file(self, page: str, href: str) -> BinaryIO | None:
         """The open file at an address on a page; None if there is none, or none that may be read."""

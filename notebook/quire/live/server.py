@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 from aiohttp import web
@@ -18,7 +19,8 @@ from quire.live.guard import MOST_BODY, Guard, guarded
 from quire.live.protocol import Protocol, be_quiet
 from quire.live.routes import Routes, errors
 from quire.live.run_view import RunView
-from quire.live.viewers import Viewers
+from quire.live.runs import Runs
+from quire.live.served import Served
 
 # How often the journal is looked at, in seconds: a person sees sixty pictures a second, and no more.
 _TICK = 0.016
@@ -38,8 +40,8 @@ class Server:
 
     def __init__(self, keeper: Channel) -> None:
         self._keeper = keeper
-        self._run: RunView | None = None
-        self._viewers = Viewers(lambda: self._current().feed.number)
+        self._report: Served | None = None
+        self._runs: Runs | None = None
         self._count = 0
         self._listening: asyncio.Server | None = None
 
@@ -49,14 +51,22 @@ class Server:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if self._listening:
             self._listening.close()
-        self._viewers.close()
+        for reports in (self._report, self._runs):
+            if reports:
+                reports.close()
         for task in ended:
             # A fault of ours: the keeper starts another server.
             task.result()
 
-    def _current(self) -> RunView:
-        assert self._run is not None
-        return self._run
+    async def _served(self, run: str) -> Served:
+        """The report, or that of a run of the sweep.
+
+        Raises:
+            KeyError: there is no such run.
+        """
+        assert self._report
+        assert self._runs
+        return await self._runs.get(run) if run else self._report
 
     async def _hear(self) -> None:
         while (message := await asyncio.to_thread(self._keeper.receive)) is not None:
@@ -72,16 +82,14 @@ class Server:
         except FileNotFoundError:
             # The run was over before its server had begun, and has taken its journal away.
             return
-        before, self._run = self._run, run
-        if before:
-            before.close()
-            self._viewers.tell({"n": run.feed.number, "reset": True})
-        while run.feed.take():
-            # Nobody is let in before all is known that was known to the server before this one.
-            await asyncio.sleep(0)
-        self._refresh()
-        if self._listening is None:
-            await self._listen(told)
+        if self._report:
+            await self._report.follow(run)
+            return
+        report = Served(run)
+        # Nobody is let in before all is known that was known to the server before this one.
+        await report.take_all()
+        self._report, self._runs = report, Runs(report, Path(told["link"]).parent)
+        await self._listen(told)
 
     async def _listen(self, told: Message) -> None:
         guard = Guard(
@@ -93,7 +101,7 @@ class Server:
             everywhere=told["everywhere"],
         )
         deadlines = Deadlines()
-        routes = Routes(self._current, self._viewers, self._refresh, self._exit)
+        routes = Routes(self._served, self._exit)
         runner = web.AppRunner(application(routes, guard, deadlines))
         await runner.setup()
         server = cast("web.Server", runner.server)
@@ -107,27 +115,21 @@ class Server:
     def _exit(self) -> None:
         self._keeper.send({"exit": True})
 
-    def _refresh(self) -> None:
-        """Takes what the journal has to tell by now, and tells it to viewers."""
-        feed = self._current().feed
-        feed.take()
-        if feed.has_news:
-            self._viewers.tell(feed.news())
-
-    def _count_viewers(self) -> None:
-        if len(self._viewers) != self._count:
-            self._count = len(self._viewers)
-            self._keeper.send({"viewers": self._count})
+    def _count_viewers(self, count: int) -> None:
+        if count != self._count:
+            self._count = count
+            self._keeper.send({"viewers": count})
 
     async def _follow(self) -> None:
         """Looks at the journal again and again."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            if self._run and self._listening:
-                self._refresh()
-                self._viewers.push()
-            self._count_viewers()
+            if self._report and self._runs:
+                self._report.refresh()
+                self._report.viewers.push()
+                await self._runs.push()
+                self._count_viewers(len(self._report.viewers) + self._runs.viewers)
             spent = loop.time() - began
             await asyncio.sleep(min(_LONGEST_TICK, max(_TICK, spent / _SHARE)))
 

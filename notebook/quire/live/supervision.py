@@ -11,10 +11,9 @@ from typing import NoReturn
 
 import click
 
-from quire import lifeline
+from quire import journal, lifeline
 from quire.errors import ServeError
 from quire.events import Event
-from quire.journal import Journal
 from quire.live import attendance, mourning
 from quire.live.channel import Channel
 from quire.live.keeper import Keeper
@@ -54,9 +53,7 @@ def view(events: Iterable[Event], folder: Path, serving: Serving) -> NoReturn:
         SystemExit: all has ended.
     """
     private = Path(tempfile.mkdtemp(prefix="quire-"))
-    journal = Journal(private)
-    for event in events:
-        journal.write(event)
+    journal.fill(private, events)
     options = {name: getattr(serving, name) for name in serving.__slots__}
     nobody = str(private / "nobody.sock")
     told = {"folder": str(folder), "journal": str(private), "link": nobody, "serving": options}
