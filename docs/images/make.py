@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the live page: the MNIST demo, while it runs and when it is done.
+"""Takes the pictures of live pages: the MNIST demo, while it runs and when it is done, and a sweep.
 
     python docs/images/make.py [--data ../shared/data/mnist] [--epochs 5]
 
@@ -8,6 +8,7 @@ It wants the extras `models`, `charts` and `test`, and a Chromium. MNIST is fetc
 import argparse
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -22,13 +23,14 @@ import PIL.Image
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
-DEMO = HERE.parents[1] / "demos/mnist.py"
+DEMOS = HERE.parents[1] / "demos"
+SWEEP = ("--set", "noise=0,0.2,0.5", "--set", "seed=0:4", "--epochs", "600", "--serve")
 WIDTH, HEIGHT = 1280, 760
 PATIENCE = 10 * 60_000  # milliseconds: the kernels are compiled first, and MNIST may have to be fetched
 
 
 def main() -> None:
-    """Runs the demo once, and writes both pictures beside this file."""
+    """Runs the demos once, and writes the pictures beside this file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,22 +39,27 @@ def main() -> None:
     options = parser.parse_args()
     parameters = ["--dataset", "mnist", "--epochs", str(options.epochs)]
     parameters += ["--data", str(options.data.resolve())] if options.data else []
-    with served(*parameters) as url, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.set_default_timeout(PATIENCE)
-        page.goto(url)
-        while_it_runs(page)
-        when_it_is_done(page)
+        with served("serve", "mnist.py", *parameters) as url:
+            page.goto(url)
+            while_it_runs(page)
+            when_it_is_done(page)
+        with served("sweep", "denoising.py", *SWEEP) as url:
+            page.goto(url)
+            while_a_sweep_runs(page)
         browser.close()
 
 
 @contextmanager
-def served(*parameters: str) -> Iterator[str]:
-    """The address of the demo under `quire serve`, in a folder that is removed afterwards."""
-    command = [sys.executable, "-m", "quire", "serve", str(DEMO), "--no-browser", "--json", *parameters]
+def served(verb: str, demo: str, *parameters: str) -> Iterator[str]:
+    """The address of a demo that is served, in a folder that is removed afterwards."""
+    command = [sys.executable, "-m", "quire", verb, demo, "--no-browser", "--json", *parameters]
     with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(DEMOS / demo, folder)
         told = Path(folder) / "told.txt"
         # To a file: a pipe that nobody reads would hold the run up.
         with told.open("w") as out:
@@ -89,6 +96,16 @@ def when_it_is_done(page: Page) -> None:
     page.mouse.move(0, HEIGHT - 1)
     page.wait_for_timeout(500)
     shoot(page, "page-done.png")
+
+
+def while_a_sweep_runs(page: Page) -> None:
+    """Half of the runs done, and the curves of all that have begun."""
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT * 3 // 2})
+    page.get_by_text("7 of 12 done").wait_for()
+    page.reload()
+    page.locator("[data-chart] canvas").first.wait_for()
+    page.get_by_role("link", name=re.compile("running, [3-6]. %")).first.wait_for()
+    shoot(page, "page-sweep.png")
 
 
 def shoot(page: Page, name: str) -> None:

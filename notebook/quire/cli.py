@@ -314,12 +314,13 @@ _SERVE_OPTIONS = [
     ),
     click.Option(["json", "--json"], is_flag=True, help="Tell address, port and process as a line of JSON."),
 ]
+_EXIT_OPTION = click.Option(
+    ["exit_when_done", "--exit-when-done"],
+    is_flag=True,
+    help="End when the run ends, instead of serving on until that is ended.",
+)
 _SERVE_RUN_OPTIONS = [
-    click.Option(
-        ["exit_when_done", "--exit-when-done"],
-        is_flag=True,
-        help="End when the run ends, instead of serving on until that is ended.",
-    ),
+    _EXIT_OPTION,
     click.Option(
         ["watch", "--watch"],
         is_flag=True,
@@ -382,30 +383,49 @@ def sweep_demo(
     sweep_seed: int,
     table: Path | None,
     workers: int | None,
+    serve: bool,
     **settings: Any,
 ) -> None:
     """Runs a demo for each row of parameters, and writes a report on all of them."""
+    from quire.serving import Serving
     from quire.sweep.command import Sweep, cores
     from quire.sweep.rows import Request
 
+    serving = {option.name: settings.pop(option.name or "") for option in _SWEEP_SERVE_OPTIONS}
+    if not serve:
+        _check_not_given(_SWEEP_SERVE_OPTIONS)
     sweep = Sweep(
         demo,
         name,
         common=values,
         command=shlex.join(["quire", *sys.argv[1:]]),
         workers=workers or cores(),
+        serving=Serving(**serving) if serve else None,
         **settings,
     )
     try:
         sweep.run(Request(sets, table, draws, sweep_seed))
-    except (ParameterError, ReportError) as error:
+    except (ParameterError, ReportError, ServeError) as error:
         raise Refused(str(error)) from error
+    except RunStopped:
+        click.echo(
+            f"Finished early, as asked; {sweep.folder / sweep.folder.name}.md holds what was done by then."
+        )
+        click.echo("The same command runs what is missing.")
     except KeyboardInterrupt as error:
         click.echo(
             f"\nInterrupted; {sweep.folder / sweep.folder.name}.md holds what was done by then.", err=True
         )
         click.echo("The same command runs what is missing.", err=True)
         raise SystemExit(_TERMINATED if isinstance(error, running.Terminated) else _INTERRUPTED) from None
+
+
+def _check_not_given(options: list[click.Option]) -> None:
+    """Refuses options that say how to serve what is not served."""
+    context = click.get_current_context()
+    for option in options:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} says how to serve the sweep: add --serve")
 
 
 _SWEEP_OPTIONS = [
@@ -455,13 +475,19 @@ _SWEEP_OPTIONS = [
         metavar="[-]NAME",
         help="A figure of which more is better, or less if a hyphen stands before its name.",
     ),
+    click.Option(
+        ["serve", "--serve"],
+        is_flag=True,
+        help="Serve a page on which the runs stand as they come, each with a live page of its own.",
+    ),
 ]
+_SWEEP_SERVE_OPTIONS = [*_SERVE_OPTIONS, _EXIT_OPTION]
 
 cli.add_command(
     SweptDemos(
         "sweep",
         run=sweep_demo,
-        own_options=[*_SWEEP_OPTIONS, *_RUN_OPTIONS],
+        own_options=[*_SWEEP_OPTIONS, *_RUN_OPTIONS, *_SWEEP_SERVE_OPTIONS],
         subcommand_metavar="SCRIPT[::FUNCTION] --set NAME=VALUES... [PARAMETERS]...",
         help=(
             "Run the demo in SCRIPT once for each row of parameters, and write a report on all of them.\n\n"
@@ -470,6 +496,8 @@ cli.add_command(
             "Parameters that are given as options are the same for all runs.\n\n"
             "Runs that are there already, of the same code and data, are not run again: after Ctrl-C, a "
             "failure or a change, the same command runs what is missing.\n\n"
+            "With --serve, a page of this machine shows the runs as they come; each row opens the run's own "
+            "live page, and the sweep can be paused or stopped there, or one run on its own.\n\n"
             "Options follow SCRIPT; `quire sweep SCRIPT --help` lists them, with those of the demo."
         ),
     )

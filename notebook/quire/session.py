@@ -27,6 +27,10 @@ class Live(Backend, Protocol):
     As a backend it is closed like the others; it takes events still until `end`.
     """
 
+    @property
+    def links(self) -> Path:
+        """The private folder in which runs whose reports stand beside this one may listen to viewers."""
+
     def attend(self, session: "Session") -> None:
         """Begins to answer viewers of the run."""
 

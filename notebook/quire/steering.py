@@ -3,8 +3,9 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Literal
 
 Action = Literal["pause", "resume", "stop", "exit"]
@@ -41,6 +42,7 @@ class Steering:
         self._has_news = False
         self._passed = 0.0
         self._is_waiting = False
+        self._was_paused = False
         self.is_paused = False
         self.is_over = False
         self.paused_for = 0.0
@@ -57,6 +59,32 @@ class Steering:
         # Without a lock: what comes a moment later is granted at the next point.
         if self._has_news and not self._is_waiting:
             self._grant()
+
+    @contextmanager
+    def by_glances(self) -> Iterator[None]:
+        """Within a `with` block, grants what is asked for where the run calls `glance`, at no pause point."""
+        around, self._is_waiting = self._is_waiting, True
+        try:
+            yield
+        finally:
+            self._is_waiting = around
+
+    def glance(self) -> bool:
+        """Grants what can be granted without waiting: for a run that has others under it to look after.
+
+        It answers calls and announces a pause, which the run must keep itself.
+
+        Returns:
+            Whether the run was asked to finish early since the last glance.
+        """
+        self._answer_calls()
+        if self.is_paused != self._was_paused:
+            self._was_paused = self.is_paused
+            self._announce("pause" if self.is_paused else "resume")
+        wanted, self._wanted = self._wanted, None
+        if wanted:
+            self._announce("stop")
+        return wanted is not None
 
     def now(self) -> float:
         """Seconds on the run's own clock, which stands still while it is paused."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -21,7 +21,7 @@ HEAD = "import os, time\nimport numpy as np\nfrom pathlib import Path\nfrom quir
 
 
 class Served:
-    """A demo under `quire serve`.
+    """A demo under `quire serve`, or what another `command` serves.
 
     Attributes:
         process: the keeper, which is what the user started.
@@ -29,14 +29,20 @@ class Served:
         pid: the process of the run.
     """
 
-    def __init__(self, folder: Path, *options: str, script: str = "demo.py") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        script: str = "demo.py",
+        command: Literal["serve", "sweep", "view"] = "serve",
+    ) -> None:
         self.folder = folder
         # To files: a pipe that nobody reads would hold the run up.
         name = Path(script).name
         self.out, self.err = folder / f"{name}.out", folder / f"{name}.err"
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "quire", "serve", script, "--no-browser", "--json", *options],
+                [sys.executable, "-m", "quire", command, script, "--no-browser", "--json", *options],
                 cwd=folder,
                 stdout=out,
                 stderr=err,

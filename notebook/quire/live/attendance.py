@@ -46,6 +46,11 @@ class Attendance:
         self._over = threading.Event()
         self._address = ""
 
+    @property
+    def links(self) -> Path:
+        """The private folder of the sockets at which this run, and those beside it, listen to viewers."""
+        return self._private
+
     def write(self, event: Event) -> None:
         """Appends the event to the journal."""
         self._journal.write(event)

@@ -196,8 +196,10 @@ class Feed:
             self._touch(key)
 
     def _take_away(self, key: str) -> None:
+        self._state_is_new = True
+        kept = (self._made, self._changed, self._emptied, self._moved, self._dirty, self._points)
         for child in list(self.tree.node(key).walk())[1:]:
-            for known in (self._made, self._changed, self._emptied, self._moved, self._dirty, self._points):
+            for known in (*kept, self._progress):
                 known.pop(child.event.key, None)
         self.tree.add(Emptied(key=key))
         self._emptied[key] = self.number

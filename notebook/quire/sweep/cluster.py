@@ -65,6 +65,9 @@ class Cluster:
         """How many threads the workers have; while there is no worker, the first row waits for one."""
         return max(1, sum(map(int, self._client.nthreads().values())))
 
+    def answer_at(self, links: Path) -> None:
+        """Does nothing: runs on other machines answer no viewers of this one."""
+
     def start(self, row: Row) -> None:
         """Begins the run of a row."""
         data = [self._data[str(value)] for value in row.values.values() if str(value) in self._data]

@@ -14,13 +14,17 @@ from typing import Any
 import click
 
 from quire import words
+from quire.events import Emptied
 from quire.folder import check_is_ours
 from quire.notebook import NotebookOutput
 from quire.parameters import plain
 from quire.report import open_report
 from quire.running import Terminated
+from quire.serving import Serving
+from quire.steering import RunStopped
 from quire.sweep import outcomes, rows
 from quire.sweep.axes import Parameters
+from quire.sweep.board import Board
 from quire.sweep.course import Course
 from quire.sweep.executor import Executor
 from quire.sweep.nursery import Job, Nursery
@@ -65,6 +69,7 @@ class Sweep:
         dask: the address of a Dask scheduler whose workers run them instead, or "".
         reproducible, force, no_cache: as for `quire run`.
         best: as for `Summary`.
+        serving: where and how to serve it while it runs, and its runs with it, if that is wanted.
     """
 
     demo: Callable[..., Any]
@@ -81,6 +86,7 @@ class Sweep:
     force: bool = False
     no_cache: bool = False
     best: Sequence[str] = ()
+    serving: Serving | None = None
 
     def run(self, request: Request) -> None:
         """Runs the rows that are missing, and writes the report on all.
@@ -88,7 +94,9 @@ class Sweep:
         Raises:
             ParameterError: the rows cannot be made as asked; nothing has run.
             ReportError: a report cannot be written: its folder is in use, or somebody edited it.
+            ServeError: it cannot be served as asked.
             KeyboardInterrupt: Ctrl-C was pressed; `Terminated` if the process was asked to end.
+            RunStopped: a viewer asked the sweep to finish early.
             SystemExit: a run failed; the status is 1.
         """
         began = time.perf_counter()
@@ -98,23 +106,45 @@ class Sweep:
         missing = [row for row in every if row.number not in there]
         for row in missing:
             check_is_ours(self._runs / row.name, row.name, force=self.force)
+        with self._opened(request, missing) as (log, executor):
+            if there:
+                log._session.say(f"{len(there)} of {len(every)} are there already\n")
+            part = begin(log, self.name, self.script, every, self._given())
+            meanwhile = NotebookOutput(log._page.scoped(part, {}))
+            progress = meanwhile.progress(label="runs", total=len(missing))
+            terminal = Terminal(every, len(there), log._session.say, progress, is_tty=is_tty)
+            shown: list[Terminal | Board] = [terminal]
+            if log._session.live:
+                executor.answer_at(log._session.live.links)
+                shown.append(Board(meanwhile, every, there, self._runs))
+            course = Course(missing, executor, shown, log._session.steering)
+            with _interruptible(course) as signals, log._session.steering.by_glances():
+                _go(course)
+                # Before the page lingers, and signals come that nobody would pass on.
+                executor.close()
+                for listener in shown:
+                    listener.end()
+                # The summary tells what stood there, and more.
+                log._session.emit(Emptied(key=part))
+                found = self._write(log, every, course, there)
+                if signals:
+                    raise Terminated if signal.SIGTERM in signals else KeyboardInterrupt
+                if course.interruptions:
+                    raise RunStopped
+        self._tell_end(found, time.perf_counter() - began)
+
+    @contextlib.contextmanager
+    def _opened(self, request: Request, missing: Sequence[Row]) -> Iterator[tuple[NotebookOutput, Executor]]:
+        """The report, and what runs the rows that are missing.
+
+        Runs inherit nothing of the report: what they come from is there before.
+        """
         executor = self._executor(missing)
         try:
-            with self._opened(request) as log:
-                if there:
-                    log._session.say(f"{len(there)} of {len(every)} are there already\n")
-                begin(log, self.name, self.script, every, self._given())
-                terminal = Terminal(every, len(there), log._session.say, is_tty=is_tty)
-                course = Course(missing, executor, [terminal])
-                with _interruptible(course) as signals:
-                    _go(course)
-                    terminal.end()
-                    found = self._write(log, every, course, there)
-                    if signals:
-                        raise Terminated if signal.SIGTERM in signals else KeyboardInterrupt
+            with self._report(request) as log:
+                yield log, executor
         finally:
             executor.close()
-        self._tell_end(found, time.perf_counter() - began)
 
     def _executor(self, missing: Sequence[Row]) -> Executor:
         job = Job(self.demo, self._runs, self.reproducible, self.force, cache=not self.no_cache)
@@ -139,7 +169,7 @@ class Sweep:
         base = [self.script, *(["--reproducible"] if self.reproducible else [])]
         return rows.rows(chosen, parameters, self.common, self.fixed, base)
 
-    def _opened(self, request: Request) -> NotebookOutput:
+    def _report(self, request: Request) -> NotebookOutput:
         asked = dict(text.split("=", 1) for text in request.sets)
         return open_report(
             self.folder,
@@ -148,6 +178,7 @@ class Sweep:
             parameters={**asked, **self._given()},
             reproducible=self.reproducible,
             force=self.force,
+            live=self.serving or False,
         )
 
     def _given(self) -> dict[str, Any]:

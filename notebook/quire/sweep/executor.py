@@ -1,6 +1,7 @@
 """Where the rows of a sweep are run."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from quire.sweep.news import News
@@ -17,6 +18,9 @@ class Executor(Protocol):
     @property
     def workers(self) -> int:
         """How many rows it runs at a time."""
+
+    def answer_at(self, links: Path) -> None:
+        """Has runs that begin from here on answer viewers, if they can: at sockets in the folder `links`."""
 
     def start(self, row: Row) -> None:
         """Begins the run of a row; there are fewer than `workers` running."""

@@ -60,7 +60,13 @@ def from_json(told: dict[str, Any]) -> News:
 
 
 class Listener(Protocol):
-    """What is told the news of a sweep."""
+    """What is told the news of a sweep. It must not take long: the sweep waits for it."""
 
     def hear(self, news: News) -> None:
-        """Takes the next news. It must not take long: the sweep waits for it."""
+        """Takes the next news."""
+
+    def draw(self) -> None:
+        """Shows what has changed, if it is time for that; called several times a second."""
+
+    def end(self) -> None:
+        """Shows how things stand at the end, or takes away what no longer holds."""

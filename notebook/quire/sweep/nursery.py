@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from quire import lifeline, origins, running
+from quire import beside, lifeline, origins, running
 from quire.live import mourning
 from quire.live.channel import Channel, Message
+from quire.live.reception import Reception
 from quire.parameters import plain
 from quire.provenance import Linker
 from quire.report import open_report
@@ -68,6 +69,7 @@ class Nursery:
         self._rows = {row.number: row for row in rows}
         self._running: set[int] = set()
         self._closed: dict[int, Message] = {}
+        self._links = ""
         self._channel, theirs = Channel.pair()
         self._pid = os.fork()
         if not self._pid:
@@ -78,10 +80,14 @@ class Nursery:
                 os._exit(0)
         theirs.close()
 
+    def answer_at(self, links: Path) -> None:
+        """Has runs that begin from here on answer viewers, at sockets in the folder `links`."""
+        self._links = str(links)
+
     def start(self, row: Row) -> None:
         """Begins the run of a row."""
         self._running.add(row.number)
-        self._channel.send({"start": row.number})
+        self._channel.send({"start": row.number, "links": self._links})
 
     def news(self, seconds: float) -> Iterator[News]:
         """What has happened since the last call, awaited for so many seconds at most.
@@ -103,8 +109,10 @@ class Nursery:
 
     def close(self) -> None:
         """Ends all that still runs, and the nursery."""
-        self._channel.close()
-        os.waitpid(self._pid, 0)
+        if self._pid:
+            self._channel.close()
+            os.waitpid(self._pid, 0)
+            self._pid = 0
 
     def _taken(self, message: Message) -> Iterator[News]:
         if "news" in message:
@@ -179,7 +187,8 @@ class _Tender:
             nursery = os.getpid()
             pid = os.fork()
             if not pid:
-                _become_run(self._job, row, self._channel, nursery, self._randomness)
+                link = beside.link_of(Path(links), row.name) if (links := message["links"]) else None
+                _become_run(self._job, row, self._channel, nursery, self._randomness, link)
             self._runs[pid] = row.number
         else:
             self._send_all(message["signal"])
@@ -207,7 +216,9 @@ class _Tender:
         self._send_all(signal.SIGKILL)
 
 
-def _become_run(job: Job, row: Row, channel: Channel, nursery: int, randomness: Any) -> NoReturn:
+def _become_run(
+    job: Job, row: Row, channel: Channel, nursery: int, randomness: Any, link: Path | None
+) -> NoReturn:
     """Runs a row in this process, which ends with it."""
     code = 1
     try:
@@ -218,7 +229,7 @@ def _become_run(job: Job, row: Row, channel: Channel, nursery: int, randomness: 
         lifeline.die_with(nursery)
         # A fork seeds it anew, but what a script has seeded when it was imported is to hold.
         random.setstate(randomness)
-        code = run_row(job, row, channel)
+        code = run_row(job, row, channel, link)
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -227,8 +238,15 @@ def _become_run(job: Job, row: Row, channel: Channel, nursery: int, randomness: 
         os._exit(code)
 
 
-def run_row(job: Job, row: Row, channel: Channel) -> int:
-    """Runs a row in this process, and tells how it goes and how it ended; the exit status."""
+def run_row(job: Job, row: Row, channel: Channel, link: Path | None = None) -> int:
+    """Runs a row in this process, and tells how it goes and how it ended; the exit status.
+
+    Args:
+        job: what it has in common with others.
+        row: the row.
+        channel: takes what is told.
+        link: the socket at which it answers viewers, if there may be any.
+    """
 
     def tell(news: News) -> None:
         channel.send(to_json(news))
@@ -236,6 +254,7 @@ def run_row(job: Job, row: Row, channel: Channel) -> int:
     folder = job.folder / row.name
     companion = Companion(row.number, folder, tell)
     code, detail = 0, ""
+    reception: Reception | None = None
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         log = open_report(
@@ -247,6 +266,7 @@ def run_row(job: Job, row: Row, channel: Channel) -> int:
             force=job.force,
             cache=job.cache,
         )
+        reception = Reception(log._session, link) if link else None
         running.perform(log, job.demo, row.values)
     except RunStopped:
         pass
@@ -257,6 +277,8 @@ def run_row(job: Job, row: Row, channel: Channel) -> int:
     # Whatever comes now comes too late.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     companion.remove_journal()
+    if reception:
+        reception.close()
     # What was closed as done, but could not be written whole, or could not even be opened, has failed.
     state = "failed" if code == 1 else companion.state
     channel.send({"closed": row.number, "state": state, "detail": detail})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quire import index, origins, record, status, words
+from quire import beside, index, origins, record, status, words
 from quire.comparison import Told
 from quire.errors import ReportError
 from quire.events import Failure, Figure, Heading, Opened
@@ -58,7 +58,7 @@ class Outcome:
     @property
     def href(self) -> str:
         """Its report, seen from the summary's folder."""
-        return f"runs/{self.row.name}/{self.row.name}.md"
+        return beside.href(self.row.name)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from quire import markdown_text as md
 from quire import words
-from quire.events import Reference, Scalar
+from quire.events import Part, Reference, Scalar
 from quire.notebook import NotebookOutput
 from quire.sweep.outcomes import Outcome, Points, label
 from quire.sweep.rows import Row
@@ -25,7 +25,7 @@ Combination = tuple[Scalar, ...]
 
 def begin(
     log: NotebookOutput, name: str, script: str, rows: Sequence[Row], fixed: Mapping[str, Scalar]
-) -> None:
+) -> str:
     """Writes what is swept, before anything of it has run.
 
     Args:
@@ -34,6 +34,9 @@ def begin(
         script: as the command line names it.
         rows: of the sweep.
         fixed: the parameters that were given for all rows.
+
+    Returns:
+        The key of a block that can be filled while they run, and is to be empty in the end.
     """
     log.h1(f"A sweep of {md.escape(name)}")
     swept = "; ".join(_values(parameter, rows) for parameter in rows[0].swept)
@@ -41,6 +44,7 @@ def begin(
     with_ = f" All have {given}." if given else ""
     log.p(f"{words.count(len(rows), 'run')} of {md.code_span(script)}: {swept}.{with_}")
     log.p("*The findings will stand here when the runs have ended.*", key="findings")
+    return log._page.put(Part, "board")
 
 
 def _values(name: str, rows: Sequence[Row]) -> str:
@@ -93,11 +97,13 @@ class Summary:
         self._show_pictures(log)
 
     def _tell_state(self, log: NotebookOutput) -> None:
+        done, stopped = (sum(o.state == state for o in self._all) for state in ("done", "stopped"))
         failed = sum(outcome.has_failed for outcome in self._all)
-        waiting = len(self._all) - len(self._done) - failed
-        if not failed and not waiting:
+        waiting = len(self._all) - done - stopped - failed
+        if done == len(self._all):
             return
-        told = [f"{len(self._done)} of {words.count(len(self._all), 'run')} done"]
+        told = [f"{done} of {words.count(len(self._all), 'run')} done"]
+        told += [f"{stopped} finished early"] if stopped else []
         told += [f"{failed} failed"] if failed else []
         told += [f"{waiting} not done"] if waiting else []
         log.admonition(
@@ -141,7 +147,7 @@ class Summary:
 
     def _tell_runs(self, log: NotebookOutput) -> None:
         log.h2("The runs")
-        is_whole = len(self._done) == len(self._all)
+        is_whole = all(outcome.state == "done" for outcome in self._all)
         rows = []
         for outcome in self._all:
             row: dict[str, Any] = dict(outcome.row.swept)

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -186,7 +187,7 @@ def test_two_sweeps_cannot_disturb_each_other(sweep: Sweeping) -> None:
 
 def test_a_terminal_has_a_line_of_progress(sweep: Sweeping) -> None:
     ours, theirs = pty.openpty()
-    arguments = ["sweep", "demo.py", "--set", "seed=0:3", "--fail", "1", "--wait", "0.3", "--workers", "2"]
+    arguments = ["sweep", "demo.py", "--set", "seed=0:3", "--fail", "1", "--wait", "1.5", "--workers", "2"]
     process = subprocess.Popen(
         [sys.executable, "-m", "quire", *arguments], cwd=sweep.folder, stdout=theirs, stderr=theirs
     )
@@ -200,6 +201,7 @@ def test_a_terminal_has_a_line_of_progress(sweep: Sweeping) -> None:
             pass
     assert process.wait() == 1
     lines = told.decode().replace("\r\n", "\n")
-    assert "\r\x1b[K0 of 3 done, 2 running" in lines
+    assert "\r\x1b[Kruns ░░░░░░░░░░░░░░░░░░░░░░░░ 0 of 3 (0 %), 1." in lines
+    assert re.search("\r\x1b\\[Kruns █{16}░{8} 2 of 3 \\(66 %\\), [^\r]* s left", lines)
     assert "\r\x1b[Kseed-1 failed: ValueError: no seed 1 | please (demo.py:" in lines
     assert "\r\x1b[K2 of 3 done, 1 failed\n" in lines

@@ -173,8 +173,10 @@ class LiveChart {
     const seenWell = { "#000000": ink, currentColor: ink, ...(isDark ? { "#0072B2": "#3b9fdd" } : {}) };
     const range = names.map((name, at) => given.range?.[given.domain.indexOf(name)] ?? palette[at % palette.length])
       .map((one) => seenWell[one] ?? one);
+    // Names of this length stand side by side without leaving the page.
+    const columns = Math.max(1, Math.floor(this.plot.clientWidth / (6 * Math.max(...names.map((name) => name.length)) + 30)));
     const color = { field: "series", type: "nominal", title: null, sort: names, scale: { domain: names, range },
-      legend: names.length > 1 ? { orient: "bottom", symbolType: "stroke" } : null };
+      legend: names.length > 1 ? { orient: "bottom", symbolType: "stroke", columns } : null };
     const dash = { ...color,
       scale: { domain: names, range: names.map((_, at) => [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]][at % 4]) } };
     const { x } = encoding;
