@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from quire import provenance, words
-from quire.events import Closed, Failure, Heading, Opened, Subreport, Text, Used
+from quire.events import Closed, Failure, Heading, Opened, Part, Subreport, Text, Used
 from quire.flavours import GITHUB, Flavour
 from quire.folder import ReportFolder
 from quire.markdown_text import anchor, cell, code_span, escape, front_matter
@@ -45,7 +45,7 @@ class Page:
             parts += [f"# {escape(title)}" if self._flavour.has_title else "", *self._notes(run)]
         has_contents = False
         for child in self.node.inside:
-            if isinstance(child, Printed):
+            if isinstance(child, Printed) or (isinstance(child.event, Part) and not child.inside):
                 continue
             # The contents stand behind the first words.
             if not has_contents and (_level(child) > 1 or not isinstance(child.event, Heading | Text)):

@@ -48,6 +48,15 @@ def test_one_may_say_what_is_better(sweep: Sweeping) -> None:
     assert "No run has told speed, which --best names; they have told: accuracy." in told
 
 
+def test_all_findings_come_before_the_contents(sweep: Sweeping) -> None:
+    script = sweep.folder / "demo.py"
+    script.write_text(script.read_text().replace("accuracy=1", "speed=rate, accuracy=1"))
+    sweep("--set", "seed=0:3", "--set", "rate=0.1,0.2")
+    head = sweep.summary.partition("\n- [The runs](#the-runs)\n")[0]
+    assert "**speed** is highest" in head
+    assert "**accuracy** is highest" in head
+
+
 def test_without_metadata_the_ends_of_curves_are_the_figures(sweep: Sweeping) -> None:
     script = sweep.folder / "demo.py"
     script.write_text(re.sub(r"    log.metadata.*\n", "", script.read_text()))
