@@ -86,7 +86,7 @@ class ReportFolder:
             raise ReportError(f"{path} is a file; a report needs a folder: choose another")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = Lock(path / f".{name}.lock")
+            lock = Lock(_lock_in(path))
         except ReportError:
             raise
         except OSError as error:
@@ -311,3 +311,12 @@ def check_is_ours(folder: Path, name: str, *, force: bool) -> None:
         raise ReportError(
             f"{document} exists and was not written by Quire: move it, or choose another folder"
         )
+
+
+def holds_report(folder: Path) -> bool:
+    """Whether Quire has written a report into a folder, or is about to."""
+    return (folder / LEDGER).is_file() or _lock_in(folder).is_file()
+
+
+def _lock_in(folder: Path) -> Path:
+    return folder / f".{file_name(folder.resolve().name)}.lock"

@@ -10,10 +10,13 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from quire import kernel
-from quire.folder import LEDGER
+from quire.folder import holds_report
 
 # What two equal runs may tell differently.
 _DIFFERING = ("Commit", "Machine")
+
+# Work trees that this process takes for what they were when it looked first.
+_kept: dict[Path, "Checkout | None"] = {}
 
 # Hosts whose web pages address a line of a file at a commit in a way that we know.
 _FORGES = {"github": "/blob/", "gitlab": "/-/blob/"}
@@ -68,8 +71,8 @@ class Checkout:
         return f"{self.commit[:12]}, with changes to {', '.join(changed[:3])}{more}"
 
     def _is_in_report(self, name: str) -> bool:
-        """Whether a file stands in the folder of a report, by the list that Quire keeps there."""
-        return any((self.root / above / LEDGER).is_file() for above in PurePosixPath(name).parents)
+        """Whether a file stands in the folder of a report."""
+        return any(holds_report(self.root / above) for above in PurePosixPath(name).parents)
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -110,6 +113,14 @@ def _web(remote: str, commit: str) -> str:
     return f"https://{host}/{path}{blob}{commit}/" if blob else ""
 
 
+def keep_checkout(folder: Path) -> None:
+    """Has this process, and those forked from it, take the work tree around a folder for what it is now.
+
+    For who has imported all code by now, and forks many runs of it: to ask git takes longer than a short run.
+    """
+    _kept[folder] = Checkout.around(folder)
+
+
 def shown(told: Mapping[str, str], *, times: bool) -> dict[str, str]:
     """What a report shows of how it was made: without times, only what two equal runs have in common."""
     return {name: value for name, value in told.items() if times or name not in _DIFFERING}
@@ -138,7 +149,7 @@ class Linker:
     @cached_property
     def checkout(self) -> Checkout | None:
         """The work tree around `base`."""
-        return Checkout.around(self.base)
+        return _kept[self.base] if self.base in _kept else Checkout.around(self.base)
 
     @cached_property
     def _root(self) -> Path:

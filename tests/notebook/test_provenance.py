@@ -49,8 +49,10 @@ def test_links_and_commit(quire: Run, demo: Demo, tmp_path: Path, git: Callable[
     commit = git("rev-parse", "HEAD")
     text = written()
     assert "[demo.py:6](../../demo.py#L6-L7)" in text
-    # The report itself does not count as a change.
+    # The report itself does not count as a change, also where there was none before.
     assert f"| Commit | {commit[:12]} |" in text
+    quire("run", "demo.py", "--output", "elsewhere")
+    assert f"| Commit | {commit[:12]} |" in (tmp_path / "elsewhere/demo/demo.md").read_text()
     git("remote", "add", "origin", "https://user:secret@github.com/owner/repo.git")
     assert "(../../demo.py#L6-L7)" in written(), "not pushed yet"
     git("update-ref", "refs/remotes/origin/main", "HEAD")

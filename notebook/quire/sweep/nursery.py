@@ -22,7 +22,7 @@ from quire.live import mourning
 from quire.live.channel import Channel, Message
 from quire.live.reception import Reception
 from quire.parameters import plain
-from quire.provenance import Linker
+from quire.provenance import Linker, keep_checkout
 from quire.report import open_report
 from quire.steering import RunStopped
 from quire.sweep.companion import Companion
@@ -165,7 +165,9 @@ class _Tender:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         # The code is what was imported: it is told so even if its files are saved before a run ends.
-        list(origins.used(Linker(Path.cwd())))
+        here = Path.cwd()
+        keep_checkout(here)
+        list(origins.used(Linker(here)))
         self._randomness = random.getstate()
         is_open = True
         while is_open:

@@ -31,6 +31,28 @@ def test_each_run_is_an_ordinary_report(sweep: Sweeping, quire: Run) -> None:
     assert "seed-1.md: current" in quire("status", "reports").stdout
 
 
+def test_runs_tell_the_commit_of_the_code_that_was_imported(sweep: Sweeping) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    (sweep.folder / ".gitignore").write_text("pids\nimports\n")
+
+    def git(*arguments: str) -> str:
+        command = ["git", *who, *arguments]
+        return subprocess.run(
+            command, cwd=sweep.folder, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    commit = git("rev-parse", "HEAD")
+    process = sweep.begin("demo.py", "--set", "seed=0:2", "--wait", "1", "--workers", "1")
+    wait_until(lambda: sweep.pids())
+    git("commit", "-qm", "second", "--allow-empty")
+    process.communicate(timeout=30)
+    for seed in (0, 1):
+        assert f"| Commit | {commit[:12]} |" in sweep.page(f"seed-{seed}")
+
+
 def test_a_run_has_its_share_of_the_cores(sweep: Sweeping) -> None:
     cores = len(os.sched_getaffinity(0))
     sweep("--set", "seed=0", "--workers", "1")
