@@ -51,6 +51,7 @@ bench:  ## what all costs, beside the peers that are installed, into docs/; noth
 	$(PYTHON) -m tests.bench.reporting --write docs/performance.md
 	$(PYTHON) -m tests.bench.live --write docs/performance.md
 	$(PYTHON) -m tests.bench.page --write docs/performance.md
+	$(PYTHON) -m tests.bench.growth --write docs/performance.md
 	$(PYTHON) -m tests.bench.training --write docs/performance.md
 	$(PYTHON) -m tests.bench.mnist --data ../shared/data/mnist --write docs/models.md
 
