@@ -26,7 +26,7 @@ SHOWN = INTENSITIES[1]
 FIRST_WEIGHTS = {
     "glorot": "Glorot's, which know nothing of where a pixel is",
     "distance": "the article's, which fall with the distance between two units",
-    "random-distance": "random, under an envelope that falls with the distance between two units",
+    "distance-signed": "random, under an envelope that falls with the distance between two units",
 }
 
 
@@ -37,7 +37,7 @@ def sparsity(
     epochs: Annotated[int | None, Range(1, 1000)] = None,
     repeats: Annotated[int | None, Range(1, 20)] = None,
     noise: Annotated[float, Range(0, 10)] = 0.1,
-    initialiser: Literal["glorot", "distance", "random-distance"] = "glorot",
+    initialiser: Literal["glorot", "distance", "distance-signed"] = "glorot",
     seed: int = 0,
     quick: bool = False,
 ) -> None:

@@ -296,7 +296,7 @@ def computed(begin: float, driver: float, scheduler: float, added: float) -> Ite
     yield (
         f"**Computed, not measured:** {MANY:,} runs of L minutes on {MACHINES} machines with {SLOTS} at a "
         "time each. `quire sweep` and the scheduler hand out one run after the other, so that it takes begin "
-        f"+ runs · max(sweep, scheduler, (60 L + added) / {slots}), with {begin:.1f} s, as measured, to begin, "
+        f"+ runs · max(sweep, scheduler, (60 L + added) / {slots}), with {begin:.1f} s to begin, "
         f"{driver * 1000:.1f} ms of the sweep's and {scheduler * 1000:.1f} ms of the scheduler's work for a "
         f"run, and {added * 1000:.0f} ms that a worker adds to it. The network is left out.\n"
     )

@@ -79,3 +79,9 @@ def test_sparsity_counts_pieces_and_measures_a_radius() -> None:
     spread[0, 4, 1] = spread[0, 4, 7] = 5
     assert demo.radius_of(spread) == pytest.approx([3])
     assert demo.sparseness_of(np.array([[1, 1, 1, 1], [0, 9, 0, 0]], np.float32)) == pytest.approx([0, 1])
+
+
+@pytest.mark.parametrize("name", ["distance", "distance-signed"])
+def test_sparsity_begins_with_each_kind_of_weights(name: str) -> None:
+    recorder = recorded("sparsity", quick=True, initialiser=name)
+    assert recorder.state == "done"
