@@ -2,18 +2,17 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from quire import exporting, record, words
 from quire.errors import ReportError
-from quire.events import Event, Opened, Subreport
+from quire.events import Subreport
 from quire.flavours import FLAVOURS, Flavour
 from quire.folder import ReportFolder
 from quire.live.run_view import RunView
-from quire.markdown import MarkdownBackend
+from quire.markdown import write_markdown
 from quire.tree import Node
 
 
@@ -41,7 +40,7 @@ def write(folder: Path, name: str, flavour: str, target: Path) -> Path:
             with exporting.view(folder, events) as run:
                 pages = _pages(run.feed.tree.root, made, FLAVOURS[flavour])
                 _take_files(run, made)
-            _write_markdown(made, events, FLAVOURS[flavour])
+            write_markdown(made, events, FLAVOURS[flavour])
         finally:
             made.release(tidy=False)
         names = {href: pages.get(href, href) for href in record.outputs(made.record)}
@@ -82,14 +81,6 @@ def _take_files(run: RunView, report: ReportFolder) -> None:
 def _copy(opened: BinaryIO, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(opened, file)
-
-
-def _write_markdown(folder: ReportFolder, events: Iterable[Event], flavour: Flavour) -> None:
-    times = next((event.times for event in events if isinstance(event, Opened)), True)
-    markdown = MarkdownBackend(folder, times=times, flavour=flavour)
-    for event in events:
-        markdown.write(event)
-    markdown.close()
 
 
 def _lay_out(made: Path, names: dict[str, str], target: Path) -> None:

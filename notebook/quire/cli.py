@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from quire import __version__, running, words
+from quire import __version__, cores, running, words
 from quire.errors import DemoError, ParameterError, ReportError, ServeError
 from quire.failures import without_quire
 from quire.flavours import FLAVOURS
@@ -125,8 +125,6 @@ class SweptDemos(Demos):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Shares the cores among the runs before the script, and with it libraries, is imported."""
-        from quire.sweep.command import cores, share_cores
-
         workers = click.Command(
             "workers",
             params=[option for option in self._own_options if option.name == "workers"],
@@ -135,7 +133,9 @@ class SweptDemos(Demos):
         )
         # What is wrong with it is told when all options are read.
         given = workers.make_context("workers", args[1:], resilient_parsing=True).params["workers"]
-        share_cores(given or cores())
+        for name, value in cores.share(given or cores.count()).items():
+            # What the user has said holds.
+            os.environ.setdefault(name, value)
         return super().resolve_command(ctx, args)
 
     def _demo_options(self, options: list[click.Option]) -> list[click.Option]:
@@ -388,7 +388,7 @@ def sweep_demo(
 ) -> None:
     """Runs a demo for each row of parameters, and writes a report on all of them."""
     from quire.serving import Serving
-    from quire.sweep.command import Sweep, cores
+    from quire.sweep.command import Sweep
     from quire.sweep.rows import Request
 
     serving = {option.name: settings.pop(option.name or "") for option in _SWEEP_SERVE_OPTIONS}
@@ -399,7 +399,7 @@ def sweep_demo(
         name,
         common=values,
         command=shlex.join(["quire", *sys.argv[1:]]),
-        workers=workers or cores(),
+        workers=workers or cores.count(),
         serving=Serving(**serving) if serve else None,
         **settings,
     )

@@ -1,6 +1,7 @@
 """SHA-256 of what files hold, the same wherever they are checked out."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 # Git may have other ends of lines in these on another system.
@@ -31,8 +32,14 @@ def of_folder(folder: Path, pattern: str = "*") -> str:
         OSError: one cannot be read.
     """
     total = hashlib.sha256()
-    for path in sorted(folder.rglob(pattern)):
-        inside = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in inside.parts):
-            total.update(f"{inside.as_posix()}\0{of_file(path)}\n".encode())
+    for path in files(folder, pattern):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{of_file(path)}\n".encode())
     return total.hexdigest()
+
+
+def files(folder: Path, pattern: str = "*") -> Iterator[Path]:
+    """The files below a folder that match `pattern`, in order; neither hidden ones nor compiled code."""
+    for path in sorted(folder.rglob(pattern)):
+        inside = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in inside):
+            yield path

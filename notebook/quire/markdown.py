@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -205,3 +206,16 @@ def _without_addresses(event: Event) -> Event:
         message, trace = (_ADDRESS.sub(" at 0x…>", text) for text in (event.message, event.traceback))
         return replace(event, message=message, traceback=trace)
     return event
+
+
+def write_markdown(folder: ReportFolder, events: Sequence[Event], flavour: Flavour = GITHUB) -> None:
+    """Writes the Markdown of a run that is over, from its events.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    times = next((event.times for event in events if isinstance(event, Opened)), True)
+    markdown = MarkdownBackend(folder, times=times, flavour=flavour)
+    for event in events:
+        markdown.write(event)
+    markdown.close()

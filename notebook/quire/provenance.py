@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from quire import kernel
+from quire import cores, kernel
 from quire.folder import holds_report
 
 # What two equal runs may tell differently.
@@ -208,8 +208,7 @@ def versions() -> str:
 
 def machine() -> str:
     """The processor, how many cores this process may use, and the operating system."""
-    count = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
-    return f"{_processor()}, {len(count)} cores, {os.uname().sysname} {os.uname().release}"
+    return f"{_processor()}, {cores.count()} cores, {os.uname().sysname} {os.uname().release}"
 
 
 def _processor() -> str:

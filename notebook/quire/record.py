@@ -112,7 +112,11 @@ def _events(told: list[dict[str, Any]], folder: Path) -> Iterator[Event]:
     pages = {"": folder}
     for event in told:
         if event["event"] == "Output" and "file" in event:
-            text = _text(pages[page_of(event["parent"], pages)] / event["file"])
+            file = pages[page_of(event["parent"], pages)] / event["file"]
+            if not file.resolve().is_relative_to(folder.resolve()):
+                # Reports come from others too, and what they quote is shown, exported and sent.
+                raise ValueError(f"it names {event['file']}, which leads out of the report")
+            text = _text(file)
             yield Output(parent=event["parent"], text=text)
             continue
         made = codec.from_json(event)

@@ -83,3 +83,8 @@ def cell(value: object, format_: str = "") -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return format(value, format_ or (".4g" if isinstance(value, float) else ""))
+
+
+def in_a_line(text: str, most: int = 300) -> str:
+    """The beginning of a text, in one line."""
+    return " ".join(text[:most].split())

@@ -9,7 +9,7 @@ from quire.errors import ReportError
 from quire.events import Closed, Event, Opened
 from quire.folder import ReportFolder
 from quire.journal import EVENTS, LOG, Journal, Reader
-from quire.markdown import MarkdownBackend
+from quire.markdown import write_markdown
 
 
 def cause(code: int | None) -> str:
@@ -42,7 +42,7 @@ def close_report(folder: Path, detail: str) -> None:
     closed = Closed(state="died", elapsed=max(0.0, changed - _began(events, changed)), detail=detail)
     Journal(folder).write(closed)
     with contextlib.suppress(ReportError):
-        _write_markdown(folder, [*events, closed])
+        _write(folder, [*events, closed])
 
 
 def remove_journal(folder: Path) -> None:
@@ -57,14 +57,10 @@ def _began(events: list[Event], otherwise: float) -> float:
     return datetime.datetime.fromisoformat(opened.started).timestamp() if opened else otherwise
 
 
-def _write_markdown(folder: Path, events: list[Event]) -> None:
+def _write(folder: Path, events: list[Event]) -> None:
     claimed = ReportFolder.claim(folder, keep=True, force=True)
     try:
-        times = next((event.times for event in events if isinstance(event, Opened)), True)
-        markdown = MarkdownBackend(claimed, times=times)
-        for event in events:
-            markdown.write(event)
-        markdown.close()
+        write_markdown(claimed, events)
     finally:
         # Nothing is removed: what the run had put down is all there is.
         claimed.release(tidy=False)

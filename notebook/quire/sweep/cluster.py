@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL
 from typing import Any
 
-from quire import origins, words
+from quire import digests, origins, words
 from quire.errors import ParameterError, ReportError
 from quire.folder import ReportFolder
 from quire.names import is_beneath
@@ -104,7 +104,14 @@ class Cluster:
 
     def _found(self, path: Path) -> Data:
         """Data, with what they hold if a worker has not got them."""
-        sha256 = origins.digest(path, "data")
+        try:
+            return self._sent(path, origins.digest(path, "data"))
+        except ReportError:
+            raise
+        except OSError as error:
+            raise ReportError(f"{error.filename or path} cannot be sent to the workers: {error}") from error
+
+    def _sent(self, path: Path, sha256: str) -> Data:
         data = Data(str(path), str(path.absolute()), sha256)
         answers = self._client.run(remote.has, ((data.absolute, sha256),))
         if all(answer[0] for answer in answers.values()):
@@ -141,7 +148,7 @@ class Cluster:
         if future.cancelled():
             return Ended(row.number, "interrupted")
         if error := future.exception():
-            return Ended(row.number, "died", _in_a_line(error))
+            return Ended(row.number, "died", words.in_a_line(f"{type(error).__name__}: {error}"))
         returned = future.result()
         future.release()
         try:
@@ -171,11 +178,7 @@ def _client(address: str) -> Any:
 def _packed(path: Path) -> dict[str, bytes]:
     if path.is_file():
         return {"": path.read_bytes()}
-    return {
-        each.relative_to(path).as_posix(): each.read_bytes()
-        for each in sorted(path.rglob("*"))
-        if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts)
-    }
+    return {each.relative_to(path).as_posix(): each.read_bytes() for each in digests.files(path)}
 
 
 def _bring(files: "dict[str, bytes]", folder: Path, *, force: bool) -> None:
@@ -195,7 +198,3 @@ def _bring(files: "dict[str, bytes]", folder: Path, *, force: bool) -> None:
 
 def _write(content: bytes, path: Path) -> None:
     path.write_bytes(content)
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

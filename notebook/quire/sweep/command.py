@@ -1,7 +1,6 @@
 """What the command `quire sweep` does."""
 
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from quire import words
+from quire.errors import ReportError
 from quire.events import Emptied
 from quire.folder import check_is_ours
 from quire.notebook import NotebookOutput
@@ -32,24 +32,6 @@ from quire.sweep.outcomes import Outcome
 from quire.sweep.rows import Request, Row
 from quire.sweep.summary import Summary, begin
 from quire.sweep.terminal import Terminal
-
-# What the libraries of numbers read when they are imported.
-_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def share_cores(workers: int) -> None:
-    """Has each of so many runs use its share of the cores, but where the user has said how many.
-
-    To be called before the demo is imported.
-    """
-    for name in _THREADS:
-        os.environ.setdefault(name, str(max(1, cores() // workers)))
 
 
 @dataclass(frozen=True)
@@ -97,7 +79,7 @@ class Sweep:
             ServeError: it cannot be served as asked.
             KeyboardInterrupt: Ctrl-C was pressed; `Terminated` if the process was asked to end.
             RunStopped: a viewer asked the sweep to finish early.
-            SystemExit: a run failed; the status is 1.
+            SystemExit: a run failed, or the report on all could not be written; the status is 1.
         """
         began = time.perf_counter()
         is_tty = sys.stdout.isatty()
@@ -141,8 +123,14 @@ class Sweep:
         """
         executor = self._executor(missing)
         try:
-            with self._report(request) as log:
-                yield log, executor
+            log = self._report(request)
+            try:
+                with log:
+                    yield log, executor
+            except ReportError as error:
+                # What could not be written: nothing was refused, and runs have run.
+                click.echo(f"Error: {error}", err=True)
+                raise SystemExit(1) from error
         finally:
             executor.close()
 

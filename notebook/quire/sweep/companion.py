@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from quire import words
 from quire.events import Chart, Closed, Event, Failure, Metric, Opened, Progress, State
 from quire.journal import Journal
 from quire.sweep.news import Measured, News, Progressed, Started
@@ -55,7 +56,7 @@ class Companion:
             chart, name = self._charts.get(event.chart, event.chart), event.name[:_LONGEST]
             self._tell_seldom((chart, name), Measured(self._row, chart, name, event.step, event.value))
         elif isinstance(event, Failure):
-            self.failure = _in_a_line(event)
+            self.failure = _told(event)
         elif isinstance(event, Closed):
             self.state = event.state
             for held in self._held.values():
@@ -79,7 +80,7 @@ class Companion:
         self._tell(news)
 
 
-def _in_a_line(event: Failure) -> str:
+def _told(event: Failure) -> str:
     message = f": {event.message}" if event.message else ""
     where = f" ({event.path}:{event.line})" if event.path else ""
-    return " ".join(f"{event.kind}{message}"[:_LONGEST].split()) + where
+    return words.in_a_line(f"{event.kind}{message}", _LONGEST) + where

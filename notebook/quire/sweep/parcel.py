@@ -3,11 +3,11 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from quire import origins, provenance
+from quire import digests, origins, provenance
 from quire.errors import ReportError
 
 # So many folders lie above the code where it is laid out, for data that lie beside the work tree.
@@ -85,15 +85,9 @@ class Parcel:
         return tree
 
 
-def _code_in(place: Path) -> Iterator[Path]:
+def _code_in(place: Path) -> Iterable[Path]:
     """The files of a package, or the module itself."""
-    if place.is_file():
-        yield place
-        return
-    for path in sorted(place.rglob("*")):
-        inside = path.relative_to(place).parts
-        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in inside):
-            yield path
+    return [place] if place.is_file() else digests.files(place)
 
 
 def _within(path: Path, root: Path) -> str:

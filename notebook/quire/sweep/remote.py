@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quire import origins
+from quire import cores, origins
 from quire.errors import ReportError
 from quire.folder import LEDGER
 from quire.live import mourning
 from quire.live.channel import Channel
 from quire.sweep.parcel import Parcel
 
-_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 # What runs on this worker, by the sweep and the number of the row; and the sweeps that are to end.
 _processes: dict[tuple[str, int], "subprocess.Popen[bytes]"] = {}
 _ended: set[str] = set()
@@ -157,12 +156,10 @@ def _told(errand: Errand) -> dict[str, Any]:
 
 
 def _environment(tree: Path, parcel: Parcel, threads: int) -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = {name: str(max(1, cores // threads)) for name in _THREADS}
     entries = [str(tree / path) for path in parcel.paths]
     known = os.environ.get("PYTHONPATH", "")
     return {
-        **share,
+        **cores.share(threads),
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*entries, *([known] if known else [])]),
         # The tree is not part of a work tree in which the worker may have been started.

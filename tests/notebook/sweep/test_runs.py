@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -198,6 +199,29 @@ def test_an_edited_report_is_refused_before_anything_runs(sweep: Sweeping) -> No
     sweep("--set", "seed=0:3", "--force")
     assert sweep.ran() == [1, 2]
     assert "Mine." not in page.read_text()
+
+
+def test_a_disk_that_is_full_for_the_summary_is_told_when_the_runs_are_done(sweep: Sweeping) -> None:
+    def limit_files() -> None:
+        # Enough for a run, and not for what is told of all.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "quire", "sweep", "demo.py", "--set", "seed=0:60", "--reproducible"],
+        cwd=sweep.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=limit_files,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "60 of 60 done" in done.stdout
+    sweep.ran()
+    assert "60 of 60 are there already" in sweep("--set", "seed=0:60", "--reproducible")
+    assert sweep.ran() == []
 
 
 def test_two_sweeps_cannot_disturb_each_other(sweep: Sweeping) -> None:
