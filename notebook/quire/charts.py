@@ -2,8 +2,9 @@
 
 import csv
 import io
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from quire.series import Series
@@ -102,13 +103,25 @@ def _dashes(series: Mapping[str, Series]) -> dict[str, Any]:
 
 def draw(title: str, series: Mapping[str, Series], *, on_paper: bool = True) -> bytes | None:
     """The chart as SVG, the same bytes for the same values; None where vl-convert is not installed."""
-    import json
-
     try:
-        import vl_convert
+        return drawn_by(json.dumps(describe(title, series, on_paper=on_paper))).encode()
     except ImportError:
         return None
-    return str(vl_convert.vegalite_to_svg(json.dumps(describe(title, series, on_paper=on_paper)))).encode()
+
+
+def drawn_here(description: str) -> str:
+    """A chart as SVG, drawn in this process.
+
+    Raises:
+        ImportError: vl-convert is not installed.
+    """
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(description))
+
+
+drawn_by: Callable[[str], str] = drawn_here
+"""What makes SVG of a description: the first time takes half a second, which many processes may share."""
 
 
 def summarise(series: Mapping[str, Series]) -> str:

@@ -196,7 +196,7 @@ async def test_ctrl_c_ends_a_served_sweep_with_all_of_its_processes(sweep: Sweep
     async with served.client() as session:
         await shown(session, cell(3, r"running, \d+ %", "seed-3-wait-60"))
         family = psutil.Process(served.process.pid).children(recursive=True)
-        assert len(family) == 5, "keeper, server, nursery, two runs"
+        assert len(family) == 6, "keeper, server, nursery, what draws for the runs, two runs"
         served.process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(served.process.wait, 20) == 130
     await asyncio.to_thread(wait_for, lambda: not any(is_alive(process.pid) for process in family))

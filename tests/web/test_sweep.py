@@ -23,6 +23,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def stop(page: Page) -> None:
+    # A page that was just opened by a link has its buttons before what they do.
+    expect(page.locator("html[data-connected=yes]")).to_have_count(1)
     page.get_by_role("button", name="stop", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="stop the run").click()
 

@@ -26,6 +26,7 @@ from quire.provenance import Linker, keep_checkout
 from quire.report import open_report
 from quire.steering import RunStopped
 from quire.sweep.companion import Companion
+from quire.sweep.drawing import Drawer, draw_there
 from quire.sweep.news import Ended, News, from_json, to_json
 from quire.sweep.rows import Row
 
@@ -169,6 +170,7 @@ class _Tender:
         keep_checkout(here)
         list(origins.used(Linker(here)))
         self._randomness = random.getstate()
+        self._drawer = Drawer()
         is_open = True
         while is_open:
             ready = select.select([self._channel.fileno(), awake], [], [])[0]
@@ -182,15 +184,18 @@ class _Tender:
                 if message is not None:
                     self._take(message)
         self._end()
+        self._drawer.close()
 
     def _take(self, message: Message) -> None:
         if "start" in message:
             row = self._rows[message["start"]]
             nursery = os.getpid()
-            pid = os.fork()
-            if not pid:
-                link = beside.link_of(Path(links), row.name) if (links := message["links"]) else None
-                _become_run(self._job, row, self._channel, nursery, self._randomness, link)
+            with self._drawer.end_for_run() as drawer:
+                pid = os.fork()
+                if not pid:
+                    draw_there(drawer)
+                    link = beside.link_of(Path(links), row.name) if (links := message["links"]) else None
+                    _become_run(self._job, row, self._channel, nursery, self._randomness, link)
             self._runs[pid] = row.number
         else:
             self._send_all(message["signal"])

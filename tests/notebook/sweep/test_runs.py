@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.notebook.conftest import Run
@@ -166,6 +167,19 @@ def test_runs_do_not_outlive_the_process_that_they_were_forked_from(sweep: Sweep
     assert "Error: the process from which runs are forked has died" in told
     wait_until(lambda: not any(map(is_alive, sweep.pids().values())))
     assert "1 not done" in sweep.summary
+
+
+def test_charts_are_drawn_even_if_what_draws_for_all_has_died(sweep: Sweeping) -> None:
+    process = sweep.begin("demo.py", "--set", "seed=0:2", "--wait", "1", "--workers", "1", "--reproducible")
+    wait_until(lambda: sweep.pids())
+    (nursery,) = psutil.Process(process.pid).children()
+    (drawer,) = [child for child in nursery.children() if child.pid not in sweep.pids().values()]
+    drawer.kill()
+    told, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, told
+    drawn = [(sweep.runs / f"seed-{seed}/etc/something-chart.svg").read_bytes() for seed in (0, 1)]
+    sweep("--set", "seed=0:2", "--wait", "0.1", "--reproducible")
+    assert [(sweep.runs / f"seed-{seed}/etc/something-chart.svg").read_bytes() for seed in (0, 1)] == drawn
 
 
 def test_what_is_stale_is_run_again(sweep: Sweeping) -> None:
