@@ -6,6 +6,7 @@ open report, no captured output and no listening socket that a run could inherit
 
 import atexit
 import contextlib
+import faulthandler
 import os
 import random
 import select
@@ -156,6 +157,8 @@ class _Tender:
         """Goes on until the sweep lets go of its end of the channel, or is gone."""
         # Its own session: Ctrl-C at the terminal is for the sweep, which tells each run once.
         os.setsid()
+        # Where a crash of the interpreter is told; nothing else of a run goes there.
+        faulthandler.enable(os.dup(2))
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)

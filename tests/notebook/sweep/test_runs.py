@@ -99,6 +99,17 @@ def test_a_killed_run_is_a_failed_row_with_what_it_had(sweep: Sweeping) -> None:
     assert not list(sweep.runs.rglob("*.tmp"))
 
 
+def test_a_crash_of_the_interpreter_is_told_where_it_was(sweep: Sweeping) -> None:
+    script = sweep.folder / "demo.py"
+    script.write_text(script.read_text().replace("signal.SIGKILL", "signal.SIGSEGV"))
+    process = sweep.begin("demo.py", "--set", "seed=0:3", "--die", "1")
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "seed-1 died: signal 11, SIGSEGV" in told
+    assert "Fatal Python error: Segmentation fault" in told
+    assert re.search(r'File ".*demo\.py", line \d+ in demo', told)
+
+
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(sweep: Sweeping) -> None:
     arguments = ("--set", "seed=0:4", "--wait", "1", "--workers", "2")
     process = sweep.begin("demo.py", *arguments)
