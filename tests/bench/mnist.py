@@ -66,7 +66,7 @@ def wide(data: Data, seed: int, epochs: int | None, threads: int) -> dict[str, f
             # The noise is on the image; what is above has dropout.
             pair.encoder.noise = 0.0 if number else 0.35
         options = {
-            "epochs": epochs or 30,
+            "epochs": epochs or 24,
             "batch": 256,
             "optimiser": Adam(1e-3, max_norm=3.0),
             "schedule": schedules.Cosine(warmup=0.05),

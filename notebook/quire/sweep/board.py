@@ -15,7 +15,8 @@ from quire.sweep.news import Ended, Measured, News, Progressed, Started
 from quire.sweep.rows import Row
 from quire.sweep.tally import Tally
 
-# It is drawn no more often than this, in seconds, and than one row in so many: a journal keeps all of it.
+# Seconds between two drawings: at least so many, so many for each row, and so many for each second that the
+# sweep has taken. The journal keeps each of them, and must not grow without bounds.
 _OFTEN, _PER_ROW, _PER_SECOND = 0.5, 1 / 25, 1 / 2000
 # So many rows are shown at most; of these, so many that run or have failed, and so many of the next.
 _MOST_ROWS, _MOST_RUNNING, _MOST_FAILED, _MOST_NEXT = 50, 25, 10, 5
