@@ -12,8 +12,6 @@
 Training is a generator of steps: whoever iterates may log, wait or stop.
 """
 
-import quire_models.blas  # noqa: F401 - before NumPy, which reads what it sets
-
 try:
     import numba as _numba  # noqa: F401 - only to see whether it is there
 except ImportError as error:

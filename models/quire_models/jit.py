@@ -1,27 +1,63 @@
 """How every kernel is compiled, in one place."""
 
+import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit
+from numba import config, extending, njit
 from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_FILES = ("gate", "jit", "kernels", "operations", "products", "program", "team", "updates")
+"""Where kernels are, and what they call."""
+
+
+def _version() -> str:
+    """A digest of all that kernels are made from."""
+    sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in _FILES)
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
+
+
+_VERSION = _version()
+
+
+IS_ON = not config.DISABLE_JIT  # type: ignore[attr-defined]  # set when numba is imported
+"""Whether kernels are compiled, and not run by Python."""
+
+OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
+}
+"""Sums may be reordered, so that they are vectorised, but what is not a number stays so."""
+
+
+def versioned(function: F) -> F:
+    """Has the machine code of a function be cached beside its source for as long as no file changes.
+
+    numba looks at the function's own file alone: what it calls from other files is in its name.
+    """
+    if not function.__qualname__.endswith(_VERSION):
+        function.__qualname__ += f"-{_VERSION}"
+    return function
+
 
 def kernel(function: F) -> F:
-    """Compiles a kernel, when it is first called, for the types it is called with.
+    """Compiles a kernel, when it is first called, for the types that it is given; it runs without the GIL.
 
-    It releases the GIL while it runs. Sums may be reordered, so that they are vectorised, but what is
-    not a number stays so. The machine code is cached beside the source; since numba looks only at
-    that file to see whether a cached kernel is still valid, a kernel calls nothing from another file.
+    What calls it has its code within: were it linked instead, to code that was optimised on its own, numbers
+    would differ in the last bits between the run that compiles and those that find all in the cache.
     """
-    options = njit(
-        nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
-    )
     # A compiled function is called like the one it was made from.
-    return cast("F", options(function))
+    return cast("F", njit(nogil=True, forceinline=True, **OPTIONS)(versioned(function)))
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """A function for kernels alone, which is told in LLVM's terms: given types, gives a signature and how."""
+    return extending.intrinsic(function)
 
 
 class _Notice(event.Listener):

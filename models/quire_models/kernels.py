@@ -1,8 +1,9 @@
 """The loops around the matrix products of a step, fused and without allocation.
 
 All arrays are float32, C-contiguous, and made by the caller; a batch has shape (images, units). What
-is checked, is checked above. Random numbers come from a counter, so that they are the same whoever
-asks in which order: number `i` of the stream `seed` is a hash of both.
+is checked, is checked above. A kernel may be given a part of a batch: `first` is then the number of its
+first image. Random numbers come from a counter, so that they are the same whoever asks in which order:
+number `i` of the stream `seed` is a hash of both.
 """
 
 import math
@@ -86,7 +87,7 @@ def sine(x: Real) -> Real:
 
 
 @kernel
-def gaussian(rows: Floats, chosen: Labels, deviation: Real, seed: int, out: Floats) -> None:
+def gaussian(rows: Floats, chosen: Labels, first: int, deviation: Real, seed: int, out: Floats) -> None:
     """Sets out[i] = rows[chosen[i]] + deviation · n, with n independent standard normal numbers.
 
     A hash makes two of them: 16 bits are a radius, 16 an angle; the greatest is 4.85.
@@ -97,7 +98,7 @@ def gaussian(rows: Floats, chosen: Labels, deviation: Real, seed: int, out: Floa
     half = (rows.shape[1] + 1) // 2
     for image in range(chosen.size):
         # Slices and not halves of one array: only so does LLVM see that they are apart.
-        row, noisy, at = rows[chosen[image]], out[image], image * half
+        row, noisy, at = rows[chosen[image]], out[image], (first + image) * half
         low, high, out_low, out_high = row[:half], row[half:], noisy[:half], noisy[half:]
         for unit in range(high.size):
             bits = random_bits(key, at + unit)
@@ -120,27 +121,27 @@ def threshold(share: Real) -> np.uint32:
 
 
 @kernel
-def masking(rows: Floats, chosen: Labels, share: Real, seed: int, out: Floats) -> None:
+def masking(rows: Floats, chosen: Labels, first: int, share: Real, seed: int, out: Floats) -> None:
     """Sets out[i] = rows[chosen[i]], a share of it set to 0.
 
     Source: Vincent et al. (2010), "Stacked Denoising Autoencoders", section 3.3.
     """
     key, limit = stream_key(seed), threshold(share)
     for image in range(chosen.size):
-        row, noisy, at = rows[chosen[image]], out[image], image * rows.shape[1]
+        row, noisy, at = rows[chosen[image]], out[image], (first + image) * rows.shape[1]
         for unit in range(rows.shape[1]):
             noisy[unit] = np.float32(0.0) if random_bits(key, at + unit) < limit else row[unit]
 
 
 @kernel
-def salt_and_pepper(rows: Floats, chosen: Labels, share: Real, seed: int, out: Floats) -> None:
+def salt_and_pepper(rows: Floats, chosen: Labels, first: int, share: Real, seed: int, out: Floats) -> None:
     """Sets out[i] = rows[chosen[i]], a share of it set to 0 or 1 by the toss of a coin.
 
     Source: Vincent et al. (2010), "Stacked Denoising Autoencoders", section 3.3.
     """
     key, limit = stream_key(seed), threshold(share)
     for image in range(chosen.size):
-        row, noisy, at = rows[chosen[image]], out[image], image * rows.shape[1]
+        row, noisy, at = rows[chosen[image]], out[image], (first + image) * rows.shape[1]
         for unit in range(rows.shape[1]):
             bits = random_bits(key, at + unit)
             # The last bit is the coin: the first ones have decided already.
@@ -184,12 +185,12 @@ def activate(z: Floats, bias: Floats, activation: int) -> None:
 
 
 @kernel
-def relu_dropout(z: Floats, bias: Floats, rate: Real, seed: int) -> None:
+def relu_dropout(z: Floats, bias: Floats, rate: Real, first: int, seed: int) -> None:
     """Sets z = dropout(max(0, z + bias)), in place, in one pass over it."""
     key, limit = stream_key(seed), threshold(rate)
     scale = np.float32(1.0) / (np.float32(1.0) - rate)
     for image in range(z.shape[0]):
-        row, at = z[image], image * z.shape[1]
+        row, at = z[image], (first + image) * z.shape[1]
         for unit in range(row.size):
             value = row[unit] + bias[unit]
             value = np.float32(0.0) if value <= np.float32(0.0) else value
@@ -197,7 +198,7 @@ def relu_dropout(z: Floats, bias: Floats, rate: Real, seed: int) -> None:
 
 
 @kernel
-def dropout(h: Floats, rate: Real, seed: int) -> None:
+def dropout(h: Floats, rate: Real, first: int, seed: int) -> None:
     """Sets a share `rate` of h to 0 and divides the rest by 1 - rate, in place.
 
     Source: Srivastava et al. (2014), "Dropout", section 10, the inverted form.
@@ -205,7 +206,7 @@ def dropout(h: Floats, rate: Real, seed: int) -> None:
     key, limit = stream_key(seed), threshold(rate)
     scale = np.float32(1.0) / (np.float32(1.0) - rate)
     for image in range(h.shape[0]):
-        row, at = h[image], image * h.shape[1]
+        row, at = h[image], (first + image) * h.shape[1]
         for unit in range(row.size):
             row[unit] = np.float32(0.0) if random_bits(key, at + unit) < limit else row[unit] * scale
 
@@ -240,91 +241,93 @@ def keep_largest(h: Floats, count: int, largest: Floats) -> None:
 
 
 @kernel
-def activation_gradient(delta: Floats, output: Floats, activation: int, rate: Real, sums: Floats) -> None:
-    """Takes the gradient back through dropout and activation, in place; sums = that of the bias.
+def activation_gradient(delta: Floats, output: Floats, activation: int, rate: Real) -> None:
+    """Takes the gradient back through dropout and activation, in place.
 
     A unit that dropout silenced is 0 like one that ReLU silenced, so that no mask is kept.
     """
     kept = np.float32(1.0) - rate
     scale = np.float32(1.0) / kept
-    for unit in range(sums.size):
-        sums[unit] = np.float32(0.0)
     for image in range(delta.shape[0]):
         row, value = delta[image], output[image]
         if activation == RELU:
             for unit in range(row.size):
                 row[unit] = row[unit] * scale if value[unit] > np.float32(0.0) else np.float32(0.0)
-                sums[unit] += row[unit]
         elif activation == SIGMOID:
             for unit in range(row.size):
                 # What dropout silenced is 0, and so is its slope.
                 row[unit] *= value[unit] * (np.float32(1.0) - value[unit] * kept)
-                sums[unit] += row[unit]
-        else:
-            for unit in range(row.size):
-                sums[unit] += row[unit]
 
 
 @kernel
-def add_transposed(a: Floats, b: Floats) -> None:
-    """Sets a = a + bᵀ, in place: joins the gradients of tied weights."""
-    for row in range(a.shape[0]):
+def column_sums(delta: Floats, low: int, high: int, sums: Floats) -> None:
+    """Sets sums = those of the columns of delta from `low` to below `high`: the gradient by a bias."""
+    part = sums[low:high]
+    for unit in range(part.size):
+        part[unit] = np.float32(0.0)
+    for image in range(delta.shape[0]):
+        row = delta[image, low:high]
+        for unit in range(part.size):
+            part[unit] += row[unit]
+
+
+@kernel
+def add_transposed(a: Floats, b: Floats, low: int, high: int) -> None:
+    """Sets a = a + bᵀ in the rows from `low` to below `high`: joins the gradients of tied weights."""
+    for row in range(low, high):
         for column in range(a.shape[1]):
             a[row, column] += b[column, row]
 
 
 @kernel
-def sum_of_magnitudes(output: Floats, strength: Real, delta: Floats) -> float:
-    """Strength · the mean over images of the sum of |output|; delta += its gradient by output."""
-    scale, total = strength / np.float32(output.shape[0]), 0.0
+def sum_of_magnitudes(output: Floats, strength: Real, images: int, delta: Floats, losses: Floats) -> None:
+    """Adds strength · the sum of an image's |output| to its loss; delta += the gradient by output.
+
+    Here and below, the loss of an image is what it adds to the mean over a batch of so many `images`.
+    """
+    scale = strength / np.float32(images)
     for image in range(output.shape[0]):
         row, slope = output[image], delta[image]
         size: Real = np.float32(0.0)
         for unit in range(row.size):
             size += abs(row[unit])
             slope[unit] += scale * np.sign(row[unit])
-        total += float(size)
-    return total * float(scale)
+        losses[image] += scale * size
 
 
 @kernel
-def divergence(output: Floats, strength: Real, target: Real, delta: Floats, means: Floats) -> float:
-    """Strength · the sum over units of KL(target ‖ mean output); delta += its gradient by output.
+def divergence(
+    output: Floats, strength: Real, target: Real, low: int, high: int, delta: Floats, terms: Floats
+) -> None:
+    """Sets terms = strength · KL(target ‖ mean output) for the units from `low` to below `high`.
 
-    Outputs are from 0 to 1; `means` is memory of a number for each unit.
+    Adds its gradient by output to delta. Outputs are from 0 to 1.
 
     Source: A. Ng (2011), "Sparse Autoencoder", lecture notes of CS294A, section 3.
     """
     images = np.float32(output.shape[0])
-    for unit in range(means.size):
-        means[unit] = np.float32(0.0)
-    for image in range(output.shape[0]):
-        for unit in range(means.size):
-            means[unit] += output[image, unit]
-    total = 0.0
-    for unit in range(means.size):
+    column_sums(output, low, high, terms)
+    wanted = np.float32(1.0) - target
+    for unit in range(low, high):
         # Away from 0 and 1, where it is infinite.
-        mean = min(max(means[unit] / images, np.float32(1e-6)), np.float32(1.0 - 1e-6))
-        rest, wanted = np.float32(1.0) - mean, np.float32(1.0) - target
-        total += float(target * math.log(target / mean) + wanted * math.log(wanted / rest))
-        means[unit] = strength * (wanted / rest - target / mean) / images
-    for image in range(output.shape[0]):
-        for unit in range(means.size):
-            delta[image, unit] += means[unit]
-    return total * float(strength)
+        mean = min(max(terms[unit] / images, np.float32(1e-6)), np.float32(1.0 - 1e-6))
+        rest = np.float32(1.0) - mean
+        slope = strength * (wanted / rest - target / mean) / images
+        for image in range(output.shape[0]):
+            delta[image, unit] += slope
+        terms[unit] = strength * (target * math.log(target / mean) + wanted * math.log(wanted / rest))
 
 
 @kernel
 def squared_error(
-    z: Floats, bias: Floats, activation: int, rows: Floats, chosen: Labels, sums: Floats
-) -> float:
-    """The mean over all elements of (activation(z + bias) - target)², where target = rows[chosen].
+    z: Floats, bias: Floats, activation: int, rows: Floats, chosen: Labels, images: int, losses: Floats
+) -> None:
+    """Sets losses = (activation(z + bias) - target)² by image, for the mean over all elements.
 
-    z becomes the gradient by itself, sums that by the bias.
+    The target is rows[chosen]; z becomes the gradient by itself.
     """
-    scale, total = np.float32(2.0) / np.float32(z.size), 0.0
-    for unit in range(sums.size):
-        sums[unit] = np.float32(0.0)
+    each = np.float32(1.0) / np.float32(images * z.shape[1])
+    scale = np.float32(2.0) * each
     for image in range(z.shape[0]):
         row, target = z[image], rows[chosen[image]]
         size: Real = np.float32(0.0)
@@ -334,48 +337,42 @@ def squared_error(
                 error = (np.float32(0.0) if value <= np.float32(0.0) else value) - target[unit]
                 size += error * error
                 row[unit] = np.float32(0.0) if value <= np.float32(0.0) else scale * error
-                sums[unit] += row[unit]
         elif activation == SIGMOID:
             for unit in range(row.size):
                 value = np.float32(1.0) / (np.float32(1.0) + math.exp(-(row[unit] + bias[unit])))
                 error = value - target[unit]
                 size += error * error
                 row[unit] = scale * error * value * (np.float32(1.0) - value)
-                sums[unit] += row[unit]
         else:
             for unit in range(row.size):
                 error = row[unit] + bias[unit] - target[unit]
                 size += error * error
                 row[unit] = scale * error
-                sums[unit] += row[unit]
-        total += float(size)
-    return total / z.size
+        losses[image] = each * size
 
 
 @kernel
 def binary_cross_entropy(
-    z: Floats, bias: Floats, activation: int, rows: Floats, chosen: Labels, sums: Floats
-) -> float:
-    """The mean over all elements of -t ln p - (1 - t) ln(1 - p), p = sigmoid(z + bias), t = rows[chosen].
+    z: Floats, bias: Floats, rows: Floats, chosen: Labels, images: int, losses: Floats
+) -> None:
+    """Sets losses = -t ln p - (1 - t) ln(1 - p) by image, for the mean over all elements.
 
-    By z, not by p, which may be 0 or 1 in float32; `activation` is SIGMOID. z becomes the gradient by
-    itself, sums that by the bias.
+    p = sigmoid(z + bias), t = rows[chosen]. By z, not by p, which may be 0 or 1 in float32; z becomes the
+    gradient by itself.
 
     Source: Vincent et al. (2010), "Stacked Denoising Autoencoders", section 2.2.
     """
-    scale, total = np.float32(1.0) / np.float32(z.size), 0.0
-    for unit in range(sums.size):
-        sums[unit] = np.float32(0.0)
+    scale = np.float32(1.0) / np.float32(images * z.shape[1])
     for image in range(z.shape[0]):
         row, target = z[image], rows[chosen[image]]
+        total = 0.0
         for unit in range(row.size):
             value = row[unit] + bias[unit]
             power = math.exp(-abs(value))
             total += float(max(value, np.float32(0.0)) - value * target[unit] + math.log1p(power))
             share = np.float32(1.0) / (np.float32(1.0) + power)
             row[unit] = scale * ((share if value >= np.float32(0.0) else power * share) - target[unit])
-            sums[unit] += row[unit]
-    return total / z.size
+        losses[image] = total * float(scale)
 
 
 @kernel
@@ -395,15 +392,13 @@ def softmax(logits: Floats, out: Floats) -> None:
 
 @kernel
 def cross_entropy(
-    z: Floats, bias: Floats, activation: int, labels: Labels, chosen: Labels, sums: Floats
-) -> float:
-    """The mean over images of -ln softmax(z + bias)[label], where label = labels[chosen].
+    z: Floats, bias: Floats, labels: Labels, chosen: Labels, images: int, losses: Floats
+) -> None:
+    """Sets losses = -ln softmax(z + bias)[label] by image, where label = labels[chosen].
 
-    `activation` is IDENTITY. z becomes the gradient by itself, sums that by the bias.
+    z becomes the gradient by itself.
     """
-    images, loss = np.float32(z.shape[0]), 0.0
-    for unit in range(sums.size):
-        sums[unit] = np.float32(0.0)
+    count = np.float32(images)
     for image in range(z.shape[0]):
         row, label = z[image], labels[chosen[image]]
         highest = row[0] + bias[0]
@@ -415,13 +410,10 @@ def cross_entropy(
             row[unit] = math.exp(row[unit] - highest)
             total += float(row[unit])
         # By the logits: a probability may be too small for a float32, its logarithm is not.
-        loss += math.log(total) + float(highest - own)
+        losses[image] = (math.log(total) + float(highest - own)) / float(count)
         for unit in range(row.size):
-            row[unit] /= np.float32(total) * images
-        row[label] -= np.float32(1.0) / images
-        for unit in range(row.size):
-            sums[unit] += row[unit]
-    return float(loss / float(images))
+            row[unit] /= np.float32(total) * count
+        row[label] -= np.float32(1.0) / count
 
 
 @kernel

@@ -1,17 +1,18 @@
 """Layers: what they learn, and their products with weights."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 import numpy as np
 
-from quire_models import kernels
+from quire_models import kernels, operations
 from quire_models.kernels import Floats
+from quire_models.program import Operation, Program
 from quire_models.shapes import Shape
 from quire_models.sparsity import KL, Sparsity
-from quire_models.threads import limited
+from quire_models.team import Team
 
 Activation = Literal["relu", "sigmoid", "identity"]
 Corruption = Literal["gaussian", "masking", "salt-and-pepper"]
@@ -21,10 +22,10 @@ ACTIVATIONS: dict[str, int] = {
     "relu": kernels.RELU,
     "sigmoid": kernels.SIGMOID,
 }
-CORRUPTIONS: dict[str, Callable[..., None]] = {
-    "gaussian": kernels.gaussian,
-    "masking": kernels.masking,
-    "salt-and-pepper": kernels.salt_and_pepper,
+CORRUPTIONS: dict[str, Operation] = {
+    "gaussian": operations.gaussian,
+    "masking": operations.masking,
+    "salt-and-pepper": operations.salt_and_pepper,
 }
 
 # As many images as are taken at once outside of training.
@@ -133,25 +134,27 @@ class Dense:
         """Memory for the products of a batch."""
         return np.empty((0, 0), np.float32)
 
-    def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
-        """Sets out = x W, of shape (images, outputs)."""
-        np.matmul(x, self.weights, out=out)
+    def product(self, program: Program, x: Floats, out: Floats, scratch: Floats) -> None:
+        """Writes down: out = x W, of shape (images, outputs)."""
+        _multiply(program, x, self.weights, out)
 
-    def infer(self, x: Floats, out: Floats) -> None:
-        """Sets out = the outputs for images, without noise and dropout."""
-        self.product(x, out, self.scratch(len(x)))
+    def infer(self, program: Program, x: Floats, out: Floats) -> None:
+        """Writes down: out = the outputs for images, without noise and dropout."""
+        self.product(program, x, out, self.scratch(len(x)))
         bias = self.spread_bias(np.empty(self.outputs, np.float32))
-        kernels.activate(out, bias, ACTIVATIONS[self.activation])
+        program.add(operations.activate, out, bias, numbers=(ACTIVATIONS[self.activation],))
         if self.sparsity is not None:
-            self.sparsity.restrict(out, self.sparse_memory())
+            self.sparsity.restrict(program, out)
 
-    def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
-        """Sets out = the gradient by W, where delta is that by x W; after `product`."""
-        np.matmul(x.T, delta, out=out)
+    def weight_gradient(
+        self, program: Program, x: Floats, delta: Floats, scratch: Floats, out: Floats
+    ) -> None:
+        """Writes down: out = the gradient by W, where delta is that by x W; after `product`."""
+        program.add(operations.product, x, delta, out, numbers=(1, 0))
 
-    def input_gradient(self, delta: Floats, scratch: Floats, out: Floats) -> None:
-        """Sets out = the gradient by x, where delta is that by x W; after `weight_gradient`."""
-        np.matmul(delta, self.weights.T, out=out)
+    def input_gradient(self, program: Program, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Writes down: out = the gradient by x, where delta is that by x W; after `weight_gradient`."""
+        _multiply(program, delta, self.weights.T, out)
 
     def spread_bias(self, out: Floats) -> Floats:
         """The bias of each output: float32 of shape (outputs,); `out` may be used for it."""
@@ -225,22 +228,29 @@ class Convolution(Dense):
         patch = self.size * self.size * self.image[2]
         return np.empty((images * math.prod(self.places), patch), np.float32)
 
-    def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
-        """Sets out = x W at each place, of shape (images, outputs)."""
+    def product(self, program: Program, x: Floats, out: Floats, scratch: Floats) -> None:
+        """Writes down: out = x W at each place, of shape (images, outputs)."""
         rows = scratch[: len(x) * math.prod(self.places)]
-        kernels.patches(x.reshape(-1, *self.image), self.size, self.stride, rows)
-        np.matmul(rows, self.weights, out=out.reshape(len(rows), -1))
+        program.add(operations.patches, x, rows, numbers=self._geometry)
+        _multiply(program, rows, self.weights, out.reshape(len(rows), -1))
 
-    def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
-        """Sets out = the gradient by W, where delta is that by x W; after `product`."""
+    def weight_gradient(
+        self, program: Program, x: Floats, delta: Floats, scratch: Floats, out: Floats
+    ) -> None:
+        """Writes down: out = the gradient by W, where delta is that by x W; after `product`."""
         rows = scratch[: len(x) * math.prod(self.places)]
-        np.matmul(rows.T, delta.reshape(len(rows), -1), out=out)
+        program.wait()
+        program.add(operations.product, rows, delta.reshape(len(rows), -1), out, numbers=(1, 0))
 
-    def input_gradient(self, delta: Floats, scratch: Floats, out: Floats) -> None:
-        """Sets out = the gradient by x, where delta is that by x W; after `weight_gradient`."""
+    def input_gradient(self, program: Program, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Writes down: out = the gradient by x, where delta is that by x W; after `weight_gradient`."""
         rows = scratch[: len(delta) * math.prod(self.places)]
-        np.matmul(delta.reshape(len(rows), -1), self.weights.T, out=rows)
-        kernels.add_patches(rows, self.size, self.stride, out.reshape(-1, *self.image))
+        _multiply(program, delta.reshape(len(rows), -1), self.weights.T, rows)
+        program.add(operations.add_patches, rows, out, numbers=self._geometry)
+
+    @property
+    def _geometry(self) -> tuple[int, int, int, int]:
+        return self.size, self.stride, self.image[0], self.image[1]
 
     def spread_bias(self, out: Floats) -> Floats:
         """The bias of each output: that of its filter."""
@@ -281,22 +291,25 @@ class Deconvolution(Convolution):
         """The number of outputs."""
         return math.prod(self.image)
 
-    def product(self, x: Floats, out: Floats, scratch: Floats) -> None:
-        """Sets out = the image that filters sum up to, of shape (images, outputs)."""
+    def product(self, program: Program, x: Floats, out: Floats, scratch: Floats) -> None:
+        """Writes down: out = the image that filters sum up to, of shape (images, outputs)."""
         rows = scratch[: len(x) * math.prod(self.places)]
-        np.matmul(x.reshape(len(rows), -1), self.weights, out=rows)
-        kernels.add_patches(rows, self.size, self.stride, out.reshape(-1, *self.image))
+        _multiply(program, x.reshape(len(rows), -1), self.weights, rows)
+        program.add(operations.add_patches, rows, out, numbers=self._geometry)
 
-    def weight_gradient(self, x: Floats, delta: Floats, scratch: Floats, out: Floats) -> None:
-        """Sets out = the gradient by W, where delta is that by the image; after `product`."""
+    def weight_gradient(
+        self, program: Program, x: Floats, delta: Floats, scratch: Floats, out: Floats
+    ) -> None:
+        """Writes down: out = the gradient by W, where delta is that by the image; after `product`."""
         rows = scratch[: len(x) * math.prod(self.places)]
-        kernels.patches(delta.reshape(-1, *self.image), self.size, self.stride, rows)
-        np.matmul(x.reshape(len(rows), -1).T, rows, out=out)
+        program.add(operations.patches, delta, rows, numbers=self._geometry)
+        program.wait()
+        program.add(operations.product, x.reshape(len(rows), -1), rows, out, numbers=(1, 0))
 
-    def input_gradient(self, delta: Floats, scratch: Floats, out: Floats) -> None:
-        """Sets out = the gradient by x, where delta is that by the image; after `weight_gradient`."""
+    def input_gradient(self, program: Program, delta: Floats, scratch: Floats, out: Floats) -> None:
+        """Writes down: out = the gradient by x, where delta is that by the image; after `weight_gradient`."""
         rows = scratch[: len(delta) * math.prod(self.places)]
-        np.matmul(rows, self.weights.T, out=out.reshape(len(rows), -1))
+        _multiply(program, rows, self.weights.T, out.reshape(len(rows), -1))
 
     def _check_shapes(self) -> None:
         patch = self.size * self.size * self.image[2]
@@ -315,13 +328,21 @@ def run(layers: Sequence[Dense], images: Floats, n_jobs: int | None = None) -> F
     if not layers:
         return images
     out = np.empty((len(images), layers[-1].outputs), np.float32)
-    with limited(n_jobs):
+    with Team(n_jobs) as team:
         for start in range(0, len(images), _CHUNK):
-            x = images[start : start + _CHUNK]
+            x = np.ascontiguousarray(images[start : start + _CHUNK])
+            steps = Program(len(x), np.zeros((1, 1), np.float32))
             for layer in layers:
                 z = out[start : start + len(x)]
                 if layer is not layers[-1]:
                     z = np.empty((len(x), layer.outputs), np.float32)
-                layer.infer(x, z)
+                layer.infer(steps, x, z)
                 x = z
+            team.run(steps)
     return out
+
+
+def _multiply(program: Program, x: Floats, y: Floats, out: Floats) -> None:
+    """Writes down: out = x y, where y may be a transposed view."""
+    is_turned = not y.flags.c_contiguous
+    program.add(operations.product, x, y.T if is_turned else y, out, numbers=(0, is_turned))

@@ -1,6 +1,6 @@
 """Networks of layers: a step's loss and its gradients, in memory that is made once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quire_models import kernels
+from quire_models import operations
 from quire_models.kernels import Floats, Labels
 from quire_models.layers import ACTIVATIONS, CORRUPTIONS, Activation, Dense
+from quire_models.program import Operation, Program
+from quire_models.team import Team
 
 Targets = npt.NDArray[Any]
 
@@ -21,18 +23,18 @@ class Loss:
 
     Attributes:
         name: what it is called.
-        kernel: reckons it, and its gradients, from the last layer's products and biases.
+        operation: reckons it, and its gradient, from the last layer's products and biases.
         outputs: the activations that the last layer may have.
     """
 
     name: str
-    kernel: Callable[..., float]
+    operation: Operation
     outputs: tuple[Activation, ...]
 
 
-SQUARED_ERROR = Loss("squared error", kernels.squared_error, ("relu", "sigmoid", "identity"))
-BINARY_CROSS_ENTROPY = Loss("binary cross-entropy", kernels.binary_cross_entropy, ("sigmoid",))
-CROSS_ENTROPY = Loss("cross-entropy", kernels.cross_entropy, ("identity",))
+SQUARED_ERROR = Loss("squared error", operations.squared_error, ("relu", "sigmoid", "identity"))
+BINARY_CROSS_ENTROPY = Loss("binary cross-entropy", operations.binary_cross_entropy, ("sigmoid",))
+CROSS_ENTROPY = Loss("cross-entropy", operations.cross_entropy, ("identity",))
 
 
 @dataclass(eq=False)
@@ -55,12 +57,10 @@ class _Views:
     """The parts of a network's memory that a batch of some size uses, by layer.
 
     Attributes:
-        inputs: what the products take.
         outputs: what comes out; of the last layer, what then becomes the gradient.
         deltas: the gradients by the products.
     """
 
-    inputs: list[Floats]
     outputs: list[Floats]
     deltas: list[Floats]
 
@@ -70,6 +70,9 @@ class Network:
 
     The gradient of tied weights is one product: with inputs x and gradients d of the encoder, h and e
     of its decoder, it is [x; e]ᵀ [d; h], for which x and e, d and h lie in memory one over the other.
+
+    Attributes:
+        team: the threads that share its steps; one, unless a training gives it others.
 
     Args:
         layers: the layers; each takes as many inputs as the last has outputs, and comes after the one
@@ -113,8 +116,13 @@ class Network:
         }
         self._memory: dict[tuple[str, int], Floats] = {}
         self._known: dict[int, _Views] = {}
-        self._rows = np.arange(batch)
+        self._programs: dict[tuple[object, ...], Program] = {}
+        self._knobs = np.zeros((len(self.layers), 4), np.float32)
+        self._chosen, self._rows = np.empty(batch, np.int64), np.arange(batch)
+        self._losses = np.empty(batch, np.float32)
+        self._data: tuple[Floats, Targets] | tuple[None, None] = None, None
         self._now = self._views(batch)
+        self.team = Team()
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -129,15 +137,22 @@ class Network:
             targets: what the outputs shall be: float32 of shape (images, outputs) or int64 of (images,).
             chosen: which of them make the batch: int64, at most `batch`.
             seed: of the noise and the dropout; None leaves both out.
+
+        Raises:
+            ValueError: the arrays are of another kind.
         """
-        return self._forward(rows, targets, chosen, seed) + self._backward(seed)
+        self._run(rows, targets, chosen, seed, is_backward=True)
+        for number, layer in enumerate(self.layers):
+            layer.gather_bias(self._sums[number], self._bias[number].gradient)
+        return self._loss(len(chosen)) + sum(float(each.sum()) for each in self._sparse)
 
     def mean_loss(self, rows: Floats, targets: Targets) -> float:
         """The mean loss over all images, without noise, dropout and penalties."""
         total = 0.0
         for start in range(0, len(rows), self.batch):
             chosen = np.arange(start, min(start + self.batch, len(rows)))
-            total += len(chosen) * self._forward(rows, targets, chosen, None)
+            self._run(rows, targets, chosen, None, is_backward=False)
+            total += len(chosen) * self._loss(len(chosen))
         return total / len(rows)
 
     def is_silent(self, number: int) -> bool:
@@ -149,84 +164,131 @@ class Network:
         """What layer `number` gave for the last batch; for the last one, the gradient by its products."""
         return self._now.outputs[number]
 
-    def _forward(self, rows: Floats, targets: Targets, chosen: Labels, seed: int | None) -> float:
-        self._now = self._views(len(chosen))
-        x, which = rows, chosen
+    def _run(
+        self, rows: Floats, targets: Targets, chosen: Labels, seed: int | None, *, is_backward: bool
+    ) -> None:
+        if rows is not self._data[0] or targets is not self._data[1]:
+            self._check_data(rows, targets)
+        count = len(chosen)
+        self._chosen[:count] = chosen
         for number, layer in enumerate(self.layers):
-            x = self._input(number, x, which, seed)
-            z = self._now.outputs[number]
-            layer.product(x, z, self._scratch[number])
-            bias = layer.spread_bias(self._spread[number])
-            if number < self._last:
-                self._activate(number, z, bias, seed)
-                x, which = z, self._rows[: len(chosen)]
-        code = ACTIVATIONS[layer.activation]
-        return float(self.loss.kernel(z, bias, code, targets, chosen, self._sums[number]))
+            layer.spread_bias(self._spread[number])
+            if seed is not None:
+                # Here, since both may have been changed since the last step.
+                layer.check_knobs()
+            self._knobs[number, 0] = 0.0 if seed is None else layer.noise
+            self._knobs[number, 1] = 0.0 if seed is None else layer.dropout
+        # What is 0 is left out, and not reckoned with.
+        used = tuple((bool(noise), bool(rate)) for noise, rate in self._knobs[:, :2].tolist())
+        key = count, used, is_backward
+        if key not in self._programs:
+            self._programs[key] = self._write(count, used, is_backward=is_backward)
+        program = self._programs[key]
+        program.bind("rows", rows)
+        program.bind("targets", targets)
+        self._now = self._views(count)
+        self.team.run(program, _stream(seed or 0))
 
-    def _input(self, number: int, rows: Floats, chosen: Labels, seed: int | None) -> Floats:
-        """What the product of a layer takes: the rows chosen, corrupted in training."""
-        layer = self.layers[number]
-        if seed is not None:
-            # Here, since both may have been changed since the last step.
-            layer.check_knobs()
-        noise = 0.0 if seed is None else layer.noise
-        if number and not noise and number not in self._stacks:
-            self._now.inputs[number] = rows
-            return rows
-        x = self._now.inputs[number] = self._input_memory(number, len(chosen))
-        if noise and seed is not None:
-            corrupt = CORRUPTIONS[layer.corruption]
-            corrupt(rows, chosen, np.float32(noise), _stream(seed, 2 * number), x)
+    def _check_data(self, rows: Floats, targets: Targets) -> None:
+        """Looks once at what programs then read by its address."""
+        wanted: list[tuple[Targets, type, tuple[int, ...]]] = [
+            (rows, np.float32, (len(rows), self.layers[0].inputs))
+        ]
+        if self.loss is CROSS_ENTROPY:
+            wanted.append((targets, np.int64, (len(targets),)))
         else:
-            kernels.gather(rows, chosen, x)
+            wanted.append((targets, np.float32, (len(targets), self.layers[-1].outputs)))
+        for array, dtype, shape in wanted:
+            if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+                raise ValueError(
+                    f"images and targets are {np.dtype(dtype)} of shape {shape} here, C-contiguous, not "
+                    f"{array.dtype} of shape {array.shape}"
+                )
+        self._data = rows, targets
+
+    def _loss(self, count: int) -> float:
+        return float(self._losses[:count].sum(dtype=np.float64))
+
+    def _write(self, count: int, used: tuple[tuple[bool, bool], ...], *, is_backward: bool) -> Program:
+        """The program of a step on `count` images; of each layer, whether it has noise, and dropout."""
+        program, now = Program(count, self._knobs), self._views(count)
+        inputs: list[Floats] = []
+        for number, layer in enumerate(self.layers):
+            inputs.append(self._write_input(program, number, count, is_noisy=used[number][0]))
+            z, bias = now.outputs[number], layer.spread_bias(self._spread[number])
+            layer.product(program, inputs[number], z, self._scratch[number])
+            if number < self._last:
+                self._write_activation(program, number, z, bias, is_dropping=used[number][1])
+        code = () if self.loss is not SQUARED_ERROR else (ACTIVATIONS[layer.activation],)
+        losses, chosen = self._losses[:count], self._chosen[:count]
+        program.add(self.loss.operation, z, bias, "targets", chosen, losses, numbers=code)
+        if is_backward:
+            self._write_backward(program, now, inputs, [is_noisy for is_noisy, _ in used])
+        return program
+
+    def _write_input(self, program: Program, number: int, count: int, *, is_noisy: bool) -> Floats:
+        """What the product of a layer takes: the rows chosen, corrupted in training."""
+        rows = self._views(count).outputs[number - 1]
+        if number and not is_noisy and number not in self._stacks:
+            return rows
+        x = self._input_memory(number, count)
+        chosen = self._rows[:count] if number else self._chosen[:count]
+        corrupt = CORRUPTIONS[self.layers[number].corruption] if is_noisy else operations.gather
+        program.add(corrupt, rows if number else "rows", chosen, x, numbers=(2 * number,), line=number)
         return x
 
-    def _activate(self, number: int, z: Floats, bias: Floats, seed: int | None) -> None:
-        layer = self.layers[number]
-        rate = np.float32(0.0 if seed is None else layer.dropout)
-        stream = _stream(seed or 0, 2 * number + 1)
-        if rate and layer.activation == "relu" and layer.sparsity is None:
-            kernels.relu_dropout(z, bias, rate, stream)
+    def _write_activation(
+        self, program: Program, number: int, z: Floats, bias: Floats, *, is_dropping: bool
+    ) -> None:
+        layer, streams = self.layers[number], (2 * number + 1,)
+        if is_dropping and layer.activation == "relu" and layer.sparsity is None:
+            program.add(operations.relu_dropout, z, bias, numbers=streams, line=number)
             return
-        kernels.activate(z, bias, ACTIVATIONS[layer.activation])
+        program.add(operations.activate, z, bias, numbers=(ACTIVATIONS[layer.activation],))
         if layer.sparsity is not None:
-            layer.sparsity.restrict(z, self._sparse[number])
-        if rate:
-            kernels.dropout(z, rate, stream)
+            layer.sparsity.restrict(program, z)
+        if is_dropping:
+            program.add(operations.dropout, z, numbers=streams, line=number)
 
-    def _backward(self, seed: int | None) -> float:
-        """Sets all gradients, and gives what is added to the loss for sparsity."""
-        penalty, now = 0.0, self._now
+    def _write_backward(self, program: Program, now: _Views, inputs: list[Floats], noisy: list[bool]) -> None:
+        """All gradients: those by what goes from layer to layer, then those by weights and biases."""
+        count = program.images
         for number in range(self._last, -1, -1):
             layer, delta, scratch = self.layers[number], now.deltas[number], self._scratch[number]
+            output = now.outputs[number]
             if number < self._last:
-                rate = np.float32(0.0 if seed is None else layer.dropout)
                 if layer.sparsity is not None:
-                    penalty += layer.sparsity.penalty(now.outputs[number], delta, self._sparse[number])
+                    self._knobs[number, 2:] = layer.sparsity.knobs
+                    losses = self._losses[:count]
+                    layer.sparsity.penalty(program, number, output, delta, losses, self._sparse[number])
                 code = ACTIVATIONS[layer.activation]
-                kernels.activation_gradient(delta, now.outputs[number], code, rate, self._sums[number])
-            layer.gather_bias(self._sums[number], self._bias[number].gradient)
-            self._weight_gradient(number, len(delta))
+                program.add(operations.activation_gradient, delta, output, numbers=(code,), line=number)
+            if not layer.is_plain:
+                self._write_weights(program, number, inputs[number], delta)
+                program.wait()
             if number:
-                layer.input_gradient(delta, scratch, now.deltas[number - 1])
-                if seed is not None and layer.noise and layer.corruption != "gaussian":
-                    kernels.struck_gradient(
-                        now.deltas[number - 1], now.inputs[number], now.outputs[number - 1]
-                    )
-        return penalty
+                before = now.deltas[number - 1]
+                layer.input_gradient(program, delta, scratch, before)
+                if noisy[number] and layer.corruption != "gaussian":
+                    program.add(operations.struck_gradient, before, inputs[number], now.outputs[number - 1])
+        program.wait()
+        for number, layer in enumerate(self.layers):
+            program.add(operations.column_sums, now.deltas[number], self._sums[number])
+            if layer.is_plain:
+                self._write_weights(program, number, inputs[number], now.deltas[number])
+            if not layer.is_plain and number in self._decoders:
+                product = self._products[self._decoders[number]]
+                program.add(operations.add_transposed, self._weights[number].gradient, product)
 
-    def _weight_gradient(self, number: int, count: int) -> None:
-        layer, scratch = self.layers[number], self._scratch[number]
+    def _write_weights(self, program: Program, number: int, x: Floats, delta: Floats) -> None:
+        layer, count = self.layers[number], program.images
         if number in self._stacks:
             left, right = self._stacks[number]
-            np.matmul(left[: 2 * count].T, right[: 2 * count], out=self._weights[number].gradient)
-            return
-        if layer.tied_to is not None and layer.is_plain:
-            return
-        out = self._products[number] if layer.tied_to else self._weights[number].gradient
-        layer.weight_gradient(self._now.inputs[number], self._now.deltas[number], scratch, out)
-        if number in self._decoders:
-            kernels.add_transposed(out, self._products[self._decoders[number]])
+            left, right, out = left[: 2 * count], right[: 2 * count], self._weights[number].gradient
+            program.add(operations.product, left, right, out, numbers=(1, 0))
+        elif not (layer.tied_to is not None and layer.is_plain):
+            out = self._products[number] if layer.tied_to else self._weights[number].gradient
+            layer.weight_gradient(program, x, delta, self._scratch[number], out)
 
     def _views(self, count: int) -> _Views:
         """The memory for a batch of `count` images, looked up or laid out."""
@@ -234,7 +296,7 @@ class Network:
             layers = range(len(self.layers))
             outputs = [self._output_memory(number, count) for number in layers]
             deltas = [self._delta_memory(number, count) for number in layers]
-            self._known[count] = _Views(list(outputs), outputs, deltas)
+            self._known[count] = _Views(outputs, deltas)
         return self._known[count]
 
     def _input_memory(self, number: int, count: int) -> Floats:
@@ -291,6 +353,6 @@ def _check(layers: Sequence[Dense], loss: Loss, batch: int) -> None:
                 raise ValueError(f"layer {number + 1} is tied, and takes no noise of its own")
 
 
-def _stream(seed: int, number: int) -> int:
-    """The seed of stream `number` of a step, apart from those of all other steps."""
-    return ((seed << 6) + number) & 0x7FFF_FFFF_FFFF_FFFF
+def _stream(seed: int) -> int:
+    """The number of a step's first stream, apart from those of all other steps."""
+    return (seed << 6) & 0x7FFF_FFFF_FFFF_FFFF

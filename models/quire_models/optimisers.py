@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from quire_models import updates
+from quire_models import operations, updates
 from quire_models.kernels import Floats
 from quire_models.network import Parameter
+from quire_models.program import Program
+from quire_models.team import Team
 
 
 @dataclass
@@ -19,10 +22,12 @@ class State:
     Attributes:
         steps: how many were taken.
         arrays: running numbers by name, an array for each parameter.
+        program: what changes the parameters, written when it is first needed.
     """
 
     steps: int = 0
     arrays: dict[str, list[Floats]] = field(default_factory=dict)
+    program: Program | None = field(default=None, repr=False, compare=False)
 
 
 class Optimiser(Protocol):
@@ -36,7 +41,8 @@ class Optimiser(Protocol):
         parameters: Sequence[Parameter],
         state: State,
         evaluate: Callable[[], float],
-        factor: float = 1.0,
+        factor: float,
+        team: Team,
     ) -> float:
         """Changes the values of `parameters`, and gives the loss as it was before.
 
@@ -46,6 +52,7 @@ class Optimiser(Protocol):
             evaluate: reckons the loss and all gradients by the values as they are; the same for the
                 same values, since noise and dropout are those of the step.
             factor: what a schedule makes of the learning rate.
+            team: the threads that share the work.
         """
 
 
@@ -70,22 +77,36 @@ class _Descent:
         parameters: Sequence[Parameter],
         state: State,
         evaluate: Callable[[], float],
-        factor: float = 1.0,
+        factor: float,
+        team: Team,
     ) -> float:
         """Changes the values of `parameters` by their gradients, and gives the loss."""
         loss = evaluate()
         state.steps += 1
-        rate = np.float32(self.rate * factor)
+        rate = self.rate * factor
+        program = self._program(parameters, state)
         for number, parameter in enumerate(parameters):
-            self._update(number, parameter, state, rate)
+            program.knobs[number] = self._knobs(rate, 0.0 if parameter.is_bias else self.decay)
+        team.run(program, state.steps)
+        for number, parameter in enumerate(parameters):
             if parameter.is_bias:
                 continue
             if self.l1:
-                updates.shrink(parameter.value, rate * np.float32(self.l1))
+                updates.shrink(parameter.value, np.float32(rate * self.l1))
             if self.max_norm is not None:
                 lengths = state.arrays["lengths"][number]
                 updates.limit_columns(parameter.value, np.float32(self.max_norm), lengths)
         return loss
+
+    def _program(self, parameters: Sequence[Parameter], state: State) -> Program:
+        """What changes these parameters, written anew where arrays are others than those of the last step."""
+        running = [each for name, each in state.arrays.items() if name != "lengths"]
+        arrays = [[p.value, p.gradient, *(each[i] for each in running)] for i, p in enumerate(parameters)]
+        if state.program is None or not state.program.is_about(chain.from_iterable(arrays)):
+            state.program = Program(0, np.zeros((len(parameters), 5), np.float32))
+            for number, each in enumerate(arrays):
+                self._write(state.program, number, *each)
+        return state.program
 
     def _start(self, parameters: Sequence[Parameter], *names: str) -> State:
         arrays = {name: [np.zeros_like(p.value) for p in parameters] for name in names}
@@ -93,7 +114,11 @@ class _Descent:
             arrays["lengths"] = [np.zeros(p.value.shape[-1], np.float32) for p in parameters]
         return State(0, arrays)
 
-    def _update(self, number: int, parameter: Parameter, state: State, rate: np.float32) -> None:
+    def _write(self, program: Program, number: int, *arrays: Floats) -> None:
+        """Writes down how a parameter is changed, with line `number` of knobs."""
+        raise NotImplementedError
+
+    def _knobs(self, rate: float, decay: float) -> tuple[float, ...]:
         raise NotImplementedError
 
 
@@ -123,19 +148,11 @@ class Adam(_Descent):
         """The running means, all 0."""
         return self._start(parameters, "mean", "square")
 
-    def _update(self, number: int, parameter: Parameter, state: State, rate: np.float32) -> None:
-        updates.adam(
-            parameter.value,
-            parameter.gradient,
-            state.arrays["mean"][number],
-            state.arrays["square"][number],
-            rate,
-            np.float32(self.beta1),
-            np.float32(self.beta2),
-            np.float32(self.epsilon),
-            np.float32(0.0 if parameter.is_bias else self.decay),
-            state.steps,
-        )
+    def _write(self, program: Program, number: int, *arrays: Floats) -> None:
+        program.add(operations.adam, *arrays, line=number)
+
+    def _knobs(self, rate: float, decay: float) -> tuple[float, ...]:
+        return rate, self.beta1, self.beta2, self.epsilon, decay
 
 
 @dataclass
@@ -162,16 +179,11 @@ class SGD(_Descent):
         """The velocities, all 0."""
         return self._start(parameters, "velocity")
 
-    def _update(self, number: int, parameter: Parameter, state: State, rate: np.float32) -> None:
-        updates.momentum(
-            parameter.value,
-            parameter.gradient,
-            state.arrays["velocity"][number],
-            rate,
-            np.float32(self.momentum),
-            np.float32(0.0 if parameter.is_bias else self.decay),
-            self.nesterov,
-        )
+    def _write(self, program: Program, number: int, *arrays: Floats) -> None:
+        program.add(operations.momentum, *arrays, numbers=(self.nesterov,), line=number)
+
+    def _knobs(self, rate: float, decay: float) -> tuple[float, ...]:
+        return rate, self.momentum, decay, 0.0, 0.0
 
 
 @dataclass
@@ -211,7 +223,8 @@ class LBFGS:
         parameters: Sequence[Parameter],
         state: State,
         evaluate: Callable[[], float],
-        factor: float = 1.0,
+        factor: float,
+        team: Team,
     ) -> float:
         """Searches from the values of `parameters`, and gives the loss before."""
         from scipy.optimize import minimize

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quire_models import kernels
+from quire_models import operations
 from quire_models.kernels import Floats
+from quire_models.products import SCRATCH
+from quire_models.program import Program
 
 
 @dataclass(frozen=True)
@@ -21,16 +23,23 @@ class L1:
     def __post_init__(self) -> None:
         _from_zero(self.strength)
 
+    @property
+    def knobs(self) -> tuple[float, float]:
+        """What kernels are given: the strength, and a target."""
+        return self.strength, 0.0
+
     def memory(self, units: int) -> Floats:
-        """Memory that the other methods need for a code of so many units."""
-        return np.empty(0, np.float32)
+        """What is added to the loss for each unit of a code of so many: here, images add it to theirs."""
+        return np.zeros(0, np.float32)
 
-    def restrict(self, code: Floats, memory: Floats) -> None:
-        """Changes codes, in place, in training and after: here, leaves them."""
+    def restrict(self, program: Program, code: Floats) -> None:
+        """Writes down how codes change, in place, in training and after: here, not at all."""
 
-    def penalty(self, code: Floats, delta: Floats, memory: Floats) -> float:
-        """What is added to the loss of a batch; adds its gradient to delta."""
-        return kernels.sum_of_magnitudes(code, np.float32(self.strength), delta)
+    def penalty(
+        self, program: Program, line: int, code: Floats, delta: Floats, losses: Floats, memory: Floats
+    ) -> None:
+        """Writes down what is added to the loss, and its gradient to delta; `line` is that of `knobs`."""
+        program.add(operations.sum_of_magnitudes, code, delta, losses, line=line)
 
 
 @dataclass(frozen=True)
@@ -54,13 +63,22 @@ class KL(L1):
         if not 0 < self.target < 1:
             raise ValueError(f"the target of KL is between 0 and 1, not {self.target}")
 
-    def memory(self, units: int) -> Floats:
-        """Memory for the means."""
-        return np.empty(units, np.float32)
+    @property
+    def knobs(self) -> tuple[float, float]:
+        """The strength, and the target."""
+        return self.strength, self.target
 
-    def penalty(self, code: Floats, delta: Floats, memory: Floats) -> float:
-        """What is added to the loss of a batch; adds its gradient to delta."""
-        return kernels.divergence(code, np.float32(self.strength), np.float32(self.target), delta, memory)
+    def memory(self, units: int) -> Floats:
+        """What is added to the loss for each unit."""
+        return np.zeros(units, np.float32)
+
+    def penalty(
+        self, program: Program, line: int, code: Floats, delta: Floats, losses: Floats, memory: Floats
+    ) -> None:
+        """Writes down what is added to the loss, and its gradient to delta: of all images together."""
+        program.wait()
+        program.add(operations.divergence, code, delta, memory, line=line)
+        program.wait()
 
 
 @dataclass(frozen=True)
@@ -78,18 +96,26 @@ class TopK:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError(f"TopK keeps 1 number or more, not {self.count}")
+        if self.count > SCRATCH:
+            raise ValueError(f"TopK keeps at most {SCRATCH} numbers, not {self.count}")
+
+    @property
+    def knobs(self) -> tuple[float, float]:
+        """Kernels are given nothing."""
+        return 0.0, 0.0
 
     def memory(self, units: int) -> Floats:
-        """Memory for the largest numbers."""
-        return np.empty(min(self.count, units), np.float32)
+        """Nothing is added to the loss."""
+        return np.zeros(0, np.float32)
 
-    def restrict(self, code: Floats, memory: Floats) -> None:
-        """Sets all but the largest numbers of each code to 0, in place."""
-        kernels.keep_largest(code, len(memory), memory)
+    def restrict(self, program: Program, code: Floats) -> None:
+        """Writes down: all but the largest numbers of each code are 0."""
+        program.add(operations.keep_largest, code, numbers=(min(self.count, code.shape[1]),))
 
-    def penalty(self, code: Floats, delta: Floats, memory: Floats) -> float:
+    def penalty(
+        self, program: Program, line: int, code: Floats, delta: Floats, losses: Floats, memory: Floats
+    ) -> None:
         """Adds nothing to the loss."""
-        return 0.0
 
 
 Sparsity = L1 | KL | TopK

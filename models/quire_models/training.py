@@ -8,13 +8,14 @@ from typing import Any, Self, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from quire_models import updates
+from quire_models import operations
 from quire_models.errors import TrainingError
 from quire_models.kernels import Floats, Labels
 from quire_models.network import Network, Targets
 from quire_models.optimisers import Adam, Optimiser, State
+from quire_models.program import Program
 from quire_models.schedules import Schedule
-from quire_models.threads import limited, threads_of
+from quire_models.team import Team
 
 # After so many steps in which a whole layer gave nothing but zeros, it is not going to wake up.
 _SILENT = 100
@@ -34,7 +35,8 @@ class Options(TypedDict, total=False):
             classifier, images and labels.
         patience: after so many epochs in which that loss was not the least, training stops, and the
             weights become those of the least. None goes on to the end, with the last weights.
-        n_jobs: how many threads BLAS takes for a step; None is 1, -1 as many as there are processors.
+        n_jobs: how many threads take a step together; None is 1, -1 as many as there are processors. The
+            numbers are the same.
     """
 
     epochs: int
@@ -118,12 +120,14 @@ class Training(Iterator[Step]):
         self.validation: tuple[Floats, Targets] | None = given.get("validation")
         self.patience, self.n_jobs = given.get("patience"), given.get("n_jobs")
         self._check()
+        network.team = Team(self.n_jobs)
         self.state = state or self.optimiser.start(network.parameters)
         self.number = 0
         self.total = steps_in(len(images), epochs=self.epochs, batch=network.batch)
         self._order = np.empty(0, np.int64)
         self._silent = [0] * len(network.layers)
         self._means = self._copies() if self.average is not None else []
+        self._averaging: Program | None = None
         self._best: list[Floats] = []
         self._least, self._waited, self._stopped = math.inf, 0, False
 
@@ -143,14 +147,11 @@ class Training(Iterator[Step]):
         factor = self.schedule(self.number / self.total) if self.schedule else 1.0
         self.number += 1
         parameters = self.network.parameters
-        with limited(self.n_jobs):
-            loss = self.optimiser.step(parameters, self.state, lambda: self._evaluate(chosen), factor)
-            if self.average is not None:
-                # The first weights are soon forgotten, however slow the mean is.
-                share = 1 - min(self.average, self.number / (self.number + 9))
-                for mean, parameter in zip(self._means, parameters, strict=True):
-                    updates.average(mean, parameter.value, np.float32(share))
-            told = self._validate() if position == per_epoch - 1 and self.validation else None
+        team = self.network.team
+        loss = self.optimiser.step(parameters, self.state, lambda: self._evaluate(chosen), factor, team)
+        if self.average is not None:
+            self._take_mean(self.average)
+        told = self._validate() if position == per_epoch - 1 and self.validation else None
         if self.number == self.total or self._stopped:
             self._settle()
         return Step(self.number, self.total, epoch, loss, told)
@@ -193,12 +194,12 @@ class Training(Iterator[Step]):
         self._silent = list(plain["silent"])
         self._means, self._best = arrays.get("mean", []), arrays.get("best", [])
         prefix = "state."
+        self._averaging = None
         self.state.arrays = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
     def _check(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs are counted from 1, not {self.epochs}")
-        threads_of(self.n_jobs)
         if self.average is not None and not 0 < self.average < 1:
             raise ValueError(f"average is a share between 0 and 1, such as 0.999, not {self.average}")
         if self.patience is not None and (self.validation is None or self.patience < 1):
@@ -232,11 +233,21 @@ class Training(Iterator[Step]):
         return loss
 
     def _settle(self) -> None:
-        """Gives the network the weights that training was for."""
+        """Gives the network the weights that training was for, and lets its threads go."""
+        self.network.team.close()
         if self._best:
             self._swap(self._best)
         elif self._means:
             self._swap(self._means)
+
+    def _take_mean(self, average: float) -> None:
+        if self._averaging is None:
+            self._averaging = Program(0, np.zeros((1, 1), np.float32))
+            for mean, parameter in zip(self._means, self.network.parameters, strict=True):
+                self._averaging.add(operations.average, mean, parameter.value)
+        # The first weights are soon forgotten, however slow the mean is.
+        self._averaging.knobs[0, 0] = 1 - min(average, self.number / (self.number + 9))
+        self.network.team.run(self._averaging)
 
     def _copies(self) -> list[Floats]:
         return [parameter.value.copy() for parameter in self.network.parameters]

@@ -1,6 +1,7 @@
 """The loops that change weights, fused and without allocation.
 
-All arrays are float32, C-contiguous, of one shape, and changed in place.
+All arrays are float32, C-contiguous, of one shape, and changed in place; what has no columns of its own
+may be a part of them.
 """
 
 import math

@@ -242,8 +242,7 @@ def measure_peak(threads: int) -> float:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    import quire_models.blas  # noqa: F401 - before NumPy
-    import numpy as np  # isort: skip
+    import numpy as np
     from numba import njit
     from threadpoolctl import threadpool_limits
 

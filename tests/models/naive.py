@@ -101,15 +101,20 @@ def keep_largest(h: Array, count: int) -> Array:
     return kept
 
 
-def activation_gradient(delta: Array, output: Array, activation: int, rate: float) -> tuple[Array, Array]:
+def activation_gradient(delta: Array, output: Array, activation: int, rate: float) -> Array:
     before = output * (1 - rate)
     slopes: list[Array] = [
         np.ones_like(output),
         (output > 0) / (1 - rate),
         before * (1 - before) / (1 - rate),
     ]
-    gradient = delta * slopes[activation]
-    return gradient, gradient.sum(axis=0)
+    gradient: Array = delta * slopes[activation]
+    return gradient
+
+
+def column_sums(delta: Array) -> Array:
+    sums: Array = delta.sum(axis=0)
+    return sums
 
 
 def add_transposed(a: Array, b: Array) -> Array:
@@ -127,18 +132,17 @@ def divergence(output: Array, strength: float, target: float) -> tuple[float, Ar
     return strength * float(terms.sum()), np.broadcast_to(slopes, output.shape)
 
 
-def squared_error(z: Array, bias: Array, activation: int, target: Array) -> tuple[float, Array, Array]:
+def squared_error(z: Array, bias: Array, activation: int, target: Array) -> tuple[float, Array]:
     output = activate(z, bias, activation)
     delta = 2 * (output - target) / output.size
-    gradient, sums = activation_gradient(delta, output, activation, 0)
-    return float(((output - target) ** 2).mean()), gradient, sums
+    return float(((output - target) ** 2).mean()), activation_gradient(delta, output, activation, 0)
 
 
-def binary_cross_entropy(z: Array, bias: Array, target: Array) -> tuple[float, Array, Array]:
+def binary_cross_entropy(z: Array, bias: Array, target: Array) -> tuple[float, Array]:
     value = z + bias
     p = 1 / (1 + np.exp(-value))
     loss = float((np.logaddexp(0, value) - target * value).mean())
-    return loss, (p - target) / p.size, ((p - target) / p.size).sum(axis=0)
+    return loss, (p - target) / p.size
 
 
 def softmax(logits: Array) -> Array:
@@ -147,13 +151,13 @@ def softmax(logits: Array) -> Array:
     return shares
 
 
-def cross_entropy(z: Array, bias: Array, labels: Array) -> tuple[float, Array, Array]:
+def cross_entropy(z: Array, bias: Array, labels: Array) -> tuple[float, Array]:
     logits = z + bias
     shifted = logits - logits.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
     delta = (softmax(logits) - np.eye(logits.shape[1])[labels]) / len(labels)
-    return float(-logs[rows, labels].mean()), delta, delta.sum(axis=0)
+    return float(-logs[rows, labels].mean()), delta
 
 
 def patches(images: Array, size: int, stride: int) -> Array:

@@ -23,7 +23,6 @@ from quire_models import (
     checkpoint,
     schedules,
 )
-from quire_models.blas import core_type
 
 OPTIMISERS: dict[str, Any] = {
     "Adam": Adam(3e-3),
@@ -279,11 +278,3 @@ def test_a_checkpoint_has_the_whole_configuration(model: Any, digits: Dataset, t
     model.set_params(initialiser=lambda *shapes: np.zeros(1))
     with pytest.raises(TypeError, match="cannot be written into a checkpoint"):
         checkpoint.save(model, tmp_path / "model.safetensors")
-
-
-def test_the_kernels_that_openblas_is_asked_for() -> None:
-    flags = "flags\t\t: fpu avx512f avx512cd avx512bw avx512dq avx512vl"
-    assert core_type(f"vendor_id\t: AuthenticAMD\n{flags}") == "SkylakeX"
-    assert core_type(f"vendor_id\t: GenuineIntel\n{flags}") is None
-    assert core_type("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2") is None
-    assert core_type("") is None
