@@ -121,7 +121,8 @@ class Job:
     """
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        # Not the program itself: a ring of references would keep its arrays until the collector comes.
+        self.operations, self.arrays, self.knobs = program.operations, program.arrays, program.knobs
         addresses = [_WAIT] * len(program.steps)
         if IS_ON:
             addresses = [each.address if each else _WAIT for each in program.operations]
@@ -137,7 +138,7 @@ class Job:
 
     def interpret(self, scratch: Floats) -> None:
         """Does all of it without JIT."""
-        for step, operation in enumerate(self.program.operations):
+        for step, operation in enumerate(self.operations):
             if operation:
                 operation.function(self, step, 0, 1, scratch)
 
@@ -240,13 +241,13 @@ def matrix(job: Any, step: int, number: int) -> Floats:
 
 def series(job: Any, step: int, number: int) -> Floats:
     """Array `number` of a step, of float32 and one dimension."""
-    found: Floats = job.program.arrays[job.steps[step][1] + number]
+    found: Floats = job.arrays[job.steps[step][1] + number]
     return found.reshape(-1)
 
 
 def labels(job: Any, step: int, number: int) -> Labels:
     """Array `number` of a step, of int64 and one dimension."""
-    found: Labels = job.program.arrays[job.steps[step][1] + number]
+    found: Labels = job.arrays[job.steps[step][1] + number]
     return found
 
 
@@ -257,7 +258,7 @@ def whole(job: Any, step: int, number: int) -> int:
 
 def knob(job: Any, step: int, number: int) -> Any:
     """Knob `number` of a step, float32."""
-    return job.program.knobs[job.steps[step][2], number]
+    return job.knobs[job.steps[step][2], number]
 
 
 def images(job: Any) -> int:

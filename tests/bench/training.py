@@ -304,6 +304,8 @@ def compare(cells: list[tuple[int, int]], rounds: int, target: float, threads: i
             counts[contender.name] = SCANNED * max(1, round(target / one / SCANNED))
         for _ in range(rounds):
             for contender in contenders:
+                # Threads of the one before that still look for work fall asleep.
+                time.sleep(0.1)
                 count = counts[contender.name]
                 times[contender.name].append(contender.seconds(hidden, batch, count) / count)
         speeds = {name: batch / statistics.median(each) for name, each in times.items()}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,14 @@ def test_threads_end_with_the_training() -> None:
     steps = model.pretrain(IMAGES, batch=20, n_jobs=2)
     next(steps)
     assert others() == 1
-    del steps, model
-    gc.collect()
-    wait_for(0)
+    memory = weakref.ref(steps.network.output_of(0))
+    gc.disable()  # memory of many megabytes does not wait for the collector
+    try:
+        del steps, model
+        wait_for(0)
+        assert memory() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(NO_JIT, reason=ONE_THREAD)
