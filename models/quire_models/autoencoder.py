@@ -241,10 +241,10 @@ class Autoencoder(Estimator):
         state: State | None = None,
     ) -> Training:
         """Trains layers to give back what the layers below them make of images."""
-        options = options.copy()
-        rows = run(lower, images, self.n_jobs)
+        options, n_jobs = options.copy(), options.get("n_jobs", self.n_jobs)
+        rows = run(lower, images, n_jobs)
         if (validation := options.get("validation")) is not None:
-            others = run(lower, self._checked(validation), self.n_jobs)
+            others = run(lower, self._checked(validation), n_jobs)
             options["validation"] = (others, others)
         self._trainings += 1
         network = Network(layers, loss, min(options.get("batch", 100), max(1, len(rows))))
@@ -359,7 +359,7 @@ class DenoisingAutoencoder(Autoencoder):
         patience: training stops after so many epochs in which the loss of images that are held out was
             not the least; None goes on to the end, and holds none out.
         validation_fraction: the share of the images that is held out.
-        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
+        n_jobs: how many threads there are; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images.
     """
 

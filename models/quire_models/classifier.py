@@ -41,7 +41,7 @@ class AutoencoderClassifier(Estimator):
         patience: fine-tuning stops after so many epochs in which the loss of images that are held out
             was not the least; None goes on to the end, and holds none out.
         validation_fraction: the share of the images that is held out.
-        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
+        n_jobs: how many threads there are; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images; and of the
             autoencoder, unless that has its own.
 
@@ -265,16 +265,15 @@ class AutoencoderClassifier(Estimator):
         state: State | None = None,
     ) -> Training:
         """Trains layers on what the layers below them make of images."""
-        options = options.copy()
+        options, n_jobs = options.copy(), options.get("n_jobs", self.n_jobs)
         if (validation := options.get("validation")) is not None:
             images, labels = self._begun(*validation)
-            options["validation"] = (run(lower, images, self.n_jobs), labels)
+            options["validation"] = (run(lower, images, n_jobs), labels)
         self._trainings += 1
         network = Network(layers, CROSS_ENTROPY, min(options.get("batch", 100), max(1, len(rows))))
         seed = (self._seed or 0) + 1_000_003 * self._trainings
-        return Training(
-            network, run(lower, rows, self.n_jobs), targets, options, seed=seed, phase=phase, state=state
-        )
+        rows = run(lower, rows, n_jobs)
+        return Training(network, rows, targets, options, seed=seed, phase=phase, state=state)
 
 
 def confusion_matrix(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> npt.NDArray[np.int64]:

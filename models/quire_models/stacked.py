@@ -50,7 +50,7 @@ class StackedAutoencoder(Autoencoder):
         patience: training stops after so many epochs in which the loss of images that are held out was
             not the least; None goes on to the end, and holds none out.
         validation_fraction: the share of the images that is held out.
-        n_jobs: how many threads BLAS takes; None is 1, -1 as many as there are processors.
+        n_jobs: how many threads there are; None is 1, -1 as many as there are processors.
         random_state: of first weights, noise, dropout and the order of the images.
     """
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 
-def tell(found: str, benchmark: str, document: Path | None) -> None:
-    """Prints what a benchmark found, and writes it between its marks in a document, if one is given.
+def tell(found: str, benchmark: str, document: Path | None, part: str = "") -> None:
+    """Prints what a benchmark or a part of it found, and writes it between its marks in a document, if given.
 
     Raises:
         SystemExit: the document has no such marks.
@@ -12,7 +12,8 @@ def tell(found: str, benchmark: str, document: Path | None) -> None:
     print(found)
     if document is None:
         return
-    begin, end = (f"<!-- {edge} of tests/bench/{benchmark}.py -->" for edge in ("begin", "end"))
+    name = f"tests/bench/{benchmark}.py{part and ', '}{part}"
+    begin, end = (f"<!-- {edge} of {name} -->" for edge in ("begin", "end"))
     text = document.read_text()
     if not 0 <= text.find(begin) < text.find(end):
         raise SystemExit(f"{document} has no lines {begin} and {end}, between which this would stand")
