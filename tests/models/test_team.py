@@ -109,6 +109,7 @@ IMAGES = np.random.default_rng(0).random((40, 36)).astype(np.float32)
 @pytest.mark.skipif(NO_JIT, reason=ONE_THREAD)
 def test_threads_end_with_the_training() -> None:
     """When it is done, and when it is left; they sleep while it waits, and wake up."""
+    gc.collect()  # what other tests have left
     wait_for(0)
     model = stack()
     steps = model.pretrain(IMAGES, batch=20, n_jobs=3)
