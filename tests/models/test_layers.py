@@ -213,6 +213,7 @@ def test_a_smaller_batch_counts_only_its_own() -> None:
         (lambda: KL(target=0), "the target of KL is between 0 and 1"),
         (lambda: L1(-1), "a strength is from 0 up"),
         (lambda: TopK(0), "TopK keeps 1 number or more"),
+        (lambda: TopK(10**6), "TopK keeps at most"),
         (lambda: convolution(stride=0), "the stride 0 is not from 1 up"),
         (
             lambda: Convolution(
@@ -303,3 +304,22 @@ def test_images_and_targets_must_match() -> None:
         images, targets = np.zeros((count, 4), np.float32), np.zeros((others, 4), np.float32)
         with pytest.raises(ValueError, match="give a target for each"):
             Training(network, images, targets)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((4, 4)),
+        np.zeros((4, 5), np.float32),
+        np.zeros((4, 8), np.float32)[:, ::2],
+        np.zeros((4, 2, 2), np.float32),
+    ],
+)
+def test_images_of_another_kind_are_refused_before_they_are_read(images: Any) -> None:
+    """A step reads them by their address, and would find what is not theirs."""
+    network = Network([dense(4, 4)], SQUARED_ERROR, batch=4)
+    with pytest.raises(ValueError, match=r"are float32 of shape \(4, 4\) here, C-contiguous, not"):
+        network.evaluate(images, images, np.arange(4))
+    logits = Network([dense(4, 4, activation="identity")], CROSS_ENTROPY, batch=4)
+    with pytest.raises(ValueError, match=r"are int64 of shape \(4,\) here"):
+        logits.evaluate(np.zeros((4, 4), np.float32), np.zeros(4, np.int32), np.arange(4))

@@ -97,6 +97,18 @@ def test_nor_of_a_classifier() -> None:
     assert np.array_equal(found[0], found[1])
 
 
+def test_all_processors_are_as_many_as_numba_is_given() -> None:
+    """As a sweep does, which shares them among its runs."""
+    program = (
+        "from quire_models.team import threads_of; print(threads_of(-1), threads_of(None), threads_of(3))"
+    )
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "1 1 3\n"
+
+
 def stack() -> Any:
     model = StackedAutoencoder(shape=(6, 6), random_state=0)
     model.grow((3, 3), noise=0.1)
