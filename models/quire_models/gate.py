@@ -111,15 +111,18 @@ def led(gate: Labels) -> None:
 def listen(gate: Labels, share: int, shares: int, done: int, tries: int) -> int:
     """The next job of a thread that has done so many; 0 if there was none for long, -1 if there is none more.
 
-    After 0, the thread is taken to sleep.
+    "Long" is so many tries, in each of which other threads are let through. After 0, the thread is taken to
+    sleep.
     """
     asleep = (_SHARES + shares + share) * _LINE
     _store(gate, asleep, 0)
-    for _ in range(tries):
+    for number in range(_PATIENCE + tries):
         if _load(gate, _CLOSED * _LINE):
             return -1
         if _load(gate, _CALLED * _LINE) > done:
             return int(_load(gate, _JOB * _LINE))
+        if number > _PATIENCE:
+            _yield()
     _store(gate, asleep, 1)
     # Once more: who called before it saw that, wakes nobody.
     if _load(gate, _CALLED * _LINE) > done:

@@ -9,6 +9,7 @@ import numpy as np
 
 from quire_models import kernels, operations
 from quire_models.kernels import Floats
+from quire_models.products import WIDTH
 from quire_models.program import Operation, Program
 from quire_models.shapes import Shape
 from quire_models.sparsity import KL, Sparsity
@@ -344,5 +345,12 @@ def run(layers: Sequence[Dense], images: Floats, n_jobs: int | None = None) -> F
 
 def _multiply(program: Program, x: Floats, y: Floats, out: Floats) -> None:
     """Writes down: out = x y, where y may be a transposed view."""
-    is_turned = not y.flags.c_contiguous
-    program.add(operations.product, x, y.T if is_turned else y, out, numbers=(0, is_turned))
+    if y.flags.c_contiguous:
+        program.add(operations.product, x, y, out)
+    elif out.shape[1] < 2 * WIDTH:
+        program.add(operations.product, x, y.T, out, numbers=(0, 1))
+    else:
+        # y is turned before it is multiplied: each thread turns its own columns, and none all of them.
+        program.wait()
+        program.add(operations.product, x, y.T, out, numbers=(0, 1, 1))
+        program.wait()

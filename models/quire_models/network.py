@@ -37,7 +37,7 @@ BINARY_CROSS_ENTROPY = Loss("binary cross-entropy", operations.binary_cross_entr
 CROSS_ENTROPY = Loss("cross-entropy", operations.cross_entropy, ("identity",))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, frozen=True)
 class Parameter:
     """Numbers to be learnt, and the gradient of the loss by them.
 
@@ -103,6 +103,7 @@ class Network:
         self._spread = [np.empty(layer.outputs, np.float32) for layer in self.layers]
         self._sums = [np.empty(layer.outputs, np.float32) for layer in self.layers]
         self._sparse = [layer.sparse_memory() for layer in self.layers]
+        self._penalties = [each for each in self._sparse if each.size]
         # The gradients of tied weights that are not stacked, by their decoders.
         self._products = {
             number: np.empty(layer.weights.shape, np.float32)
@@ -144,7 +145,7 @@ class Network:
         self._run(rows, targets, chosen, seed, is_backward=True)
         for number, layer in enumerate(self.layers):
             layer.gather_bias(self._sums[number], self._bias[number].gradient)
-        return self._loss(len(chosen)) + sum(float(each.sum()) for each in self._sparse)
+        return self._loss(len(chosen)) + sum(float(each.sum()) for each in self._penalties)
 
     def mean_loss(self, rows: Floats, targets: Targets) -> float:
         """The mean loss over all images, without noise, dropout and penalties."""

@@ -9,7 +9,7 @@ Arrays are named in brackets, in the order in which a program gives them; then c
 from typing import Any
 
 from quire_models import kernels, updates
-from quire_models.products import SCRATCH, multiply
+from quire_models.products import LANES, SCRATCH, multiply
 from quire_models.program import (
     Operation,
     images,
@@ -25,6 +25,8 @@ from quire_models.program import (
 
 _VECTOR = 64
 """Shares of long rows are in units that fill vectors, so that the rest is the rest of the whole."""
+_BLOCK = 512
+"""Columns that are summed up at once: the sums stay in the cache."""
 
 
 @Operation
@@ -64,16 +66,23 @@ def salt_and_pepper(job: Any, step: int, share: int, shares: int, scratch: Any) 
 
 @Operation
 def product(job: Any, step: int, share: int, shares: int, scratch: Any) -> None:
-    """[x, y, out]; whether x and y are transposed: out = x y.
+    """[x, y, out]; whether x and y are transposed, and whether columns are shared: out = x y.
 
-    A share is one of the images, which have some rows of `out` each, or with x transposed, one of its rows.
+    A share is one of the columns of `out`; or else, with x transposed, one of its rows; or else, one of the
+    images, which have some rows each.
     """
     x, y, out = matrix(job, step, 0), matrix(job, step, 1), matrix(job, step, 2)
     is_x_turned, is_y_turned = whole(job, step, 0), whole(job, step, 1)
-    count = len(out) if is_x_turned else images(job)
-    each = len(out) // count
-    low, high = part(count, share, shares)
-    multiply(x, is_x_turned, y, is_y_turned, low * each, high * each, memory(scratch, SCRATCH), out)
+    low, high, left, right = 0, len(out), 0, out.shape[1]
+    if whole(job, step, 2):
+        left, right = part(right, share, shares, unit=LANES)
+    elif is_x_turned:
+        low, high = part(high, share, shares)
+    else:
+        each = high // images(job)
+        low, high = part(images(job), share, shares)
+        low, high = low * each, high * each
+    multiply(x, is_x_turned, y, is_y_turned, low, high, left, right, memory(scratch, SCRATCH), out)
 
 
 @Operation
@@ -237,3 +246,20 @@ def average(job: Any, step: int, share: int, shares: int, scratch: Any) -> None:
     size = series(job, step, 0).size
     low, high = part(size, share, shares, unit=_VECTOR)
     updates.average(series(job, step, 0)[low:high], series(job, step, 1)[low:high], knob(job, step, 0))
+
+
+@Operation
+def shrink(job: Any, step: int, share: int, shares: int, scratch: Any) -> None:
+    """[weights]; knob 5 is by how much."""
+    low, high = part(series(job, step, 0).size, share, shares, unit=_VECTOR)
+    updates.shrink(series(job, step, 0)[low:high], knob(job, step, 5))
+
+
+@Operation
+def limit_columns(job: Any, step: int, share: int, shares: int, scratch: Any) -> None:
+    """[weights], by column; knob 6 is the limit."""
+    weights = matrix(job, step, 0)
+    low, high = part(weights.shape[1], share, shares, unit=LANES)
+    for column in range(low, high, _BLOCK):
+        end = min(column + _BLOCK, high)
+        updates.limit_columns(weights, knob(job, step, 6), column, end, memory(scratch, end - column))

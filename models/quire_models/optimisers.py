@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from quire_models import operations, updates
+from quire_models import operations
 from quire_models.kernels import Floats
 from quire_models.network import Parameter
 from quire_models.program import Program
@@ -23,11 +22,13 @@ class State:
         steps: how many were taken.
         arrays: running numbers by name, an array for each parameter.
         program: what changes the parameters, written when it is first needed.
+        key: what the program was written for.
     """
 
     steps: int = 0
     arrays: dict[str, list[Floats]] = field(default_factory=dict)
     program: Program | None = field(default=None, repr=False, compare=False)
+    key: tuple[object, ...] = field(default=(), repr=False, compare=False)
 
 
 class Optimiser(Protocol):
@@ -85,37 +86,33 @@ class _Descent:
         state.steps += 1
         rate = self.rate * factor
         program = self._program(parameters, state)
-        for number, parameter in enumerate(parameters):
-            program.knobs[number] = self._knobs(rate, 0.0 if parameter.is_bias else self.decay)
+        rest = rate * self.l1, self.max_norm or 0.0
+        program.knobs[:] = (*self._knobs(rate, self.decay), *rest), (*self._knobs(rate, 0.0), *rest)
         team.run(program, state.steps)
-        for number, parameter in enumerate(parameters):
-            if parameter.is_bias:
-                continue
-            if self.l1:
-                updates.shrink(parameter.value, np.float32(rate * self.l1))
-            if self.max_norm is not None:
-                lengths = state.arrays["lengths"][number]
-                updates.limit_columns(parameter.value, np.float32(self.max_norm), lengths)
         return loss
 
     def _program(self, parameters: Sequence[Parameter], state: State) -> Program:
-        """What changes these parameters, written anew where arrays are others than those of the last step."""
-        running = [each for name, each in state.arrays.items() if name != "lengths"]
-        arrays = [[p.value, p.gradient, *(each[i] for each in running)] for i, p in enumerate(parameters)]
-        if state.program is None or not state.program.is_about(chain.from_iterable(arrays)):
-            state.program = Program(0, np.zeros((len(parameters), 5), np.float32))
-            for number, each in enumerate(arrays):
-                self._write(state.program, number, *each)
+        """What changes these parameters, written anew where it is not that of the last step."""
+        key = bool(self.l1), self.max_norm is not None, *parameters
+        if state.program is None or state.key != key:
+            program = Program(0, np.zeros((2, 7), np.float32))
+            for parameter, *running in zip(parameters, *state.arrays.values(), strict=True):
+                self._write(program, int(parameter.is_bias), parameter.value, parameter.gradient, *running)
+                if self.l1 and not parameter.is_bias:
+                    program.add(operations.shrink, parameter.value)
+            if self.max_norm is not None:
+                program.wait()
+                for parameter in parameters:
+                    if not parameter.is_bias:
+                        program.add(operations.limit_columns, parameter.value)
+            state.program, state.key = program, key
         return state.program
 
     def _start(self, parameters: Sequence[Parameter], *names: str) -> State:
-        arrays = {name: [np.zeros_like(p.value) for p in parameters] for name in names}
-        if self.max_norm is not None:
-            arrays["lengths"] = [np.zeros(p.value.shape[-1], np.float32) for p in parameters]
-        return State(0, arrays)
+        return State(0, {name: [np.zeros_like(p.value) for p in parameters] for name in names})
 
-    def _write(self, program: Program, number: int, *arrays: Floats) -> None:
-        """Writes down how a parameter is changed, with line `number` of knobs."""
+    def _write(self, program: Program, line: int, *arrays: Floats) -> None:
+        """Writes down how a parameter is changed, with a line of knobs."""
         raise NotImplementedError
 
     def _knobs(self, rate: float, decay: float) -> tuple[float, ...]:
@@ -148,8 +145,8 @@ class Adam(_Descent):
         """The running means, all 0."""
         return self._start(parameters, "mean", "square")
 
-    def _write(self, program: Program, number: int, *arrays: Floats) -> None:
-        program.add(operations.adam, *arrays, line=number)
+    def _write(self, program: Program, line: int, *arrays: Floats) -> None:
+        program.add(operations.adam, *arrays, line=line)
 
     def _knobs(self, rate: float, decay: float) -> tuple[float, ...]:
         return rate, self.beta1, self.beta2, self.epsilon, decay
@@ -179,8 +176,8 @@ class SGD(_Descent):
         """The velocities, all 0."""
         return self._start(parameters, "velocity")
 
-    def _write(self, program: Program, number: int, *arrays: Floats) -> None:
-        program.add(operations.momentum, *arrays, numbers=(self.nesterov,), line=number)
+    def _write(self, program: Program, line: int, *arrays: Floats) -> None:
+        program.add(operations.momentum, *arrays, numbers=(self.nesterov,), line=line)
 
     def _knobs(self, rate: float, decay: float) -> tuple[float, ...]:
         return rate, self.momentum, decay, 0.0, 0.0

@@ -237,6 +237,8 @@ def _multiply(
     is_y_turned: int,
     low: int,
     high: int,
+    left: int,
+    right: int,
     scratch: Floats,
     out: Floats,
 ) -> None:
@@ -246,8 +248,8 @@ def _multiply(
     depth = DEPTH // 4 if is_x_turned else DEPTH
     for term in range(0, terms, depth):
         count = min(depth, terms - term)
-        for column in range(0, columns, WIDTH):
-            width = min(WIDTH, columns - column)
+        for column in range(left, right, WIDTH):
+            width = min(WIDTH, right - column)
             if is_y_turned:
                 turn(y, column, width, term, count, scratch)
                 b, b_row = address(scratch), WIDTH
@@ -271,15 +273,18 @@ def multiply(
     is_y_turned: int,
     low: int,
     high: int,
+    left: int,
+    right: int,
     scratch: Floats,
     out: Floats,
 ) -> None:
-    """Sets the rows of `out` from `low` to below `high` to those of x y, either transposed if so said.
+    """Sets a part of `out` to that of x y, either transposed if so said.
 
+    It is that of the rows from `low` to below `high`, and of the columns from `left` to below `right`.
     All are float32, C-contiguous, of two dimensions, but for `scratch`, memory for `SCRATCH` numbers.
     """
     a, b = (x.T if is_x_turned else x), (y.T if is_y_turned else y)
-    np.matmul(a[low:high], b, out=out[low:high])
+    np.matmul(a[low:high], b[:, left:right], out=out[low:high, left:right])
 
 
 if IS_ON:

@@ -5,9 +5,8 @@ it after each would wait for one another's hold on the interpreter. So the calls
 the addresses of the arrays that they are about, and a step is one call.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any, Literal
 
 import numpy as np
@@ -91,10 +90,6 @@ class Program:
                 if self._job:
                     self._job.places[number] = _place(array)
 
-    def is_about(self, arrays: Iterable[Array]) -> bool:
-        """Whether it is about these very arrays, in this order."""
-        return all(known is array for known, array in zip_longest(self.arrays, arrays))
-
     @property
     def job(self) -> "Job":
         """The program as threads read it."""
@@ -116,6 +111,7 @@ class Job:
             array; the line of its knobs; its whole numbers.
         places: int64 of shape (arrays, 3): where each array is, its length, and how many numbers each of its
             rows has.
+        address: that of the header.
         header: int64 of shape (7,): how many steps there are; where they, the places and the knobs are; how
             many knobs a line has; how many images there are; the number of the run.
     """
@@ -130,11 +126,12 @@ class Job:
         self.places = np.array([_place(array) for array in program.arrays], np.int64)
         where = [each.ctypes.data for each in (self.steps, self.places, program.knobs)]
         self.header = np.array([len(self.steps), *where, program.knobs.shape[1], program.images, 0], np.int64)
+        self.address = self.header.ctypes.data
 
     def begin(self, number: int) -> int:
         """Sets the number of a run: that of its random streams, or of an update; gives the job's address."""
         self.header[6] = number
-        return self.header.ctypes.data
+        return self.address
 
     def interpret(self, scratch: Floats) -> None:
         """Does all of it without JIT."""

@@ -15,9 +15,9 @@ from quire_models.kernels import Floats, Labels
 from quire_models.products import SCRATCH
 from quire_models.program import Program, execute
 
-_TRIES = 50_000
-"""How often a thread looks for its next job before it sleeps: for some tens of microseconds, since most
-steps follow one another at once."""
+_TRIES = 2_000
+"""How often a thread looks for its next job before it sleeps: for about a millisecond, since most steps
+follow one another at once, and it takes tens of microseconds to wake."""
 
 
 class Team:
@@ -66,9 +66,8 @@ class Team:
             self._lead()
         address = program.job.begin(number)
         self._held[:] = [program]
-        if gate.call(self._gate, self.size, address):
-            self._wake()
-        _lead(self.size, self._gate, self._scratch[0])
+        if not _call(self.size, self._gate, address, self._scratch[0]):
+            self._lead()
 
     def close(self) -> None:
         """Ends the threads; they start again if they are needed."""
@@ -79,7 +78,7 @@ class Team:
             self._end()
 
     def _lead(self) -> None:
-        """Ends a job that was interrupted after it was called out: the others are at it, and wait."""
+        """Ends a job that was called out when threads slept, or before a signal came."""
         self._wake()
         _lead(self.size, self._gate, self._scratch[0])
 
@@ -130,6 +129,15 @@ def _follow(
         if done < 0:
             return
         call.get()
+
+
+@kernel
+def _call(shares: int, at_gate: Labels, job: int, scratch: Floats) -> bool:
+    """Calls out a job, and ends it, unless a thread sleeps: says whether it did."""
+    if gate.call(at_gate, shares, job):
+        return False
+    _lead(shares, at_gate, scratch)
+    return True
 
 
 @kernel

@@ -186,7 +186,7 @@ class Training(Iterator[Step]):
         """
         for name, kept in arrays.items():
             for array, parameter in zip(kept, self.network.parameters, strict=True):
-                if array.shape != parameter.value.shape and name != "state.lengths":
+                if array.shape != parameter.value.shape:
                     raise ValueError(f"{name} of shape {array.shape} is not {parameter.value.shape}")
         self.number, self.state.steps = plain["number"], plain["steps"]
         self._least = math.inf if plain["least"] is None else plain["least"]
@@ -194,7 +194,7 @@ class Training(Iterator[Step]):
         self._silent = list(plain["silent"])
         self._means, self._best = arrays.get("mean", []), arrays.get("best", [])
         prefix = "state."
-        self._averaging = None
+        self._averaging = self.state.program = None
         self.state.arrays = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
     def _check(self) -> None:

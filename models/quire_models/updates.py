@@ -83,22 +83,29 @@ def shrink(weights: Floats, amount: Real) -> None:
 
 
 @kernel
-def limit_columns(weights: Floats, limit: Real, squares: Floats) -> None:
-    """Shortens each column that is longer than `limit`; `squares` is memory of a number for each.
+def limit_columns(weights: Floats, limit: Real, low: int, high: int, squares: Floats) -> None:
+    """Shortens each column, from `low` to below `high`, that is longer than `limit`.
+
+    `squares` is memory of a number for each of them.
 
     Source: Srivastava et al. (2014), "Dropout", section 5.1, max-norm regularization.
     """
     for column in range(squares.size):
         squares[column] = np.float32(0.0)
     for row in range(weights.shape[0]):
+        part = weights[row, low:high]
         for column in range(squares.size):
-            squares[column] += weights[row, column] * weights[row, column]
+            squares[column] += part[column] * part[column]
+    is_longer = False
     for column in range(squares.size):
         length = math.sqrt(squares[column])
+        is_longer |= bool(length > limit)
         squares[column] = limit / length if length > limit else np.float32(1.0)
-    for row in range(weights.shape[0]):
-        for column in range(squares.size):
-            weights[row, column] *= squares[column]
+    if is_longer:
+        for row in range(weights.shape[0]):
+            part = weights[row, low:high]
+            for column in range(squares.size):
+                part[column] *= squares[column]
 
 
 @kernel

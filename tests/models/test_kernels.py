@@ -293,7 +293,7 @@ def test_what_is_done_to_weights_besides() -> None:
     shrunk, limited, averaged = start.copy(), start.copy(), start.copy()
     updates.shrink(shrunk, f32(0.4))
     near(shrunk, naive.shrink(start, 0.4))
-    updates.limit_columns(limited, f32(1.9), np.empty(5, f32))
+    updates.limit_columns(limited, f32(1.9), 0, 5, np.empty(5, f32))
     near(limited, naive.limit_columns(start, 1.9))
     updates.average(averaged, other, f32(0.1))
     near(averaged, naive.average(start, other, 0.1))

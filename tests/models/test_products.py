@@ -29,25 +29,25 @@ def test_products_are_those_of_numpy(shape: tuple[int, int, int], is_x_turned: i
         (np.ascontiguousarray(b.T) if is_y_turned else b),
     )
     out = np.full((rows, columns), np.nan, np.float32)
-    multiply(x, is_x_turned, y, is_y_turned, 0, rows, np.empty(SCRATCH, np.float32), out)
+    multiply(x, is_x_turned, y, is_y_turned, 0, rows, 0, columns, np.empty(SCRATCH, np.float32), out)
     exact = a.astype(float) @ b.astype(float)
     np.testing.assert_allclose(out, exact, rtol=1e-5, atol=1e-6 * terms)
 
 
-def test_some_rows_are_those_of_the_whole_to_the_bit() -> None:
+def test_a_part_is_that_of_the_whole_to_the_bit() -> None:
     x, y, scratch = some(40, 300, 0), some(300, 70, 1), np.empty(SCRATCH, np.float32)
     whole, parts = np.empty((40, 70), np.float32), np.full((40, 70), 7, np.float32)
-    multiply(x, 0, y, 0, 0, 40, scratch, whole)
-    multiply(x, 0, y, 0, 3, 16, scratch, parts)
-    assert np.array_equal(parts[3:16], whole[3:16])
-    assert (parts[:3] == 7).all()
-    assert (parts[16:] == 7).all()
+    multiply(x, 0, y, 0, 0, 40, 0, 70, scratch, whole)
+    multiply(x, 0, y, 0, 3, 16, 5, 60, scratch, parts)
+    assert np.array_equal(parts[3:16, 5:60], whole[3:16, 5:60])
+    parts[3:16, 5:60] = 7
+    assert (parts == 7).all()
 
 
 def test_what_is_no_number_stays_so() -> None:
     x, y, out = some(9, 20, 0), some(20, 30, 1), np.empty((9, 30), np.float32)
     x[8, 3] = np.nan
-    multiply(x, 0, y, 0, 0, 9, np.empty(SCRATCH, np.float32), out)
+    multiply(x, 0, y, 0, 0, 9, 0, 30, np.empty(SCRATCH, np.float32), out)
     assert np.isnan(out[8]).all()
     assert np.isfinite(out[:8]).all()
 
