@@ -11,6 +11,7 @@ import pytest
 from quire_models.kernels import Floats
 from quire_models.products import LANES, SCRATCH, WIDTH, multiply
 
+NO_JIT = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 # Rows, terms and columns: less than a tile, just one, one and a rest, and more than are summed up at once.
 SHAPES = [(1, 1, 1), (7, 5, 3), (8, 16, WIDTH), (9, 33, WIDTH + 1), (20, 70, 100), (17, 1100, 2 * LANES + 5)]
 
@@ -39,7 +40,10 @@ def test_a_part_is_that_of_the_whole_to_the_bit() -> None:
     whole, parts = np.empty((40, 70), np.float32), np.full((40, 70), 7, np.float32)
     multiply(x, 0, y, 0, 0, 40, 0, 70, scratch, whole)
     multiply(x, 0, y, 0, 3, 16, 5, 60, scratch, parts)
-    assert np.array_equal(parts[3:16, 5:60], whole[3:16, 5:60])
+    if NO_JIT:  # NumPy's products, which have no such order
+        np.testing.assert_allclose(parts[3:16, 5:60], whole[3:16, 5:60], rtol=1e-4)
+    else:
+        assert np.array_equal(parts[3:16, 5:60], whole[3:16, 5:60])
     parts[3:16, 5:60] = 7
     assert (parts == 7).all()
 
@@ -52,9 +56,7 @@ def test_what_is_no_number_stays_so() -> None:
     assert np.isfinite(out[:8]).all()
 
 
-@pytest.mark.skipif(
-    LANES == 8 or os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="is what the other tests have seen"
-)
+@pytest.mark.skipif(LANES == 8 or NO_JIT, reason="is what the other tests have seen")
 def test_a_processor_without_avx_512(tmp_path: Path) -> None:
     """Code for one of 2013 runs here too."""
     processor = {
