@@ -259,7 +259,7 @@ def shrink(job: Any, step: int, share: int, shares: int, scratch: Any) -> None:
 def limit_columns(job: Any, step: int, share: int, shares: int, scratch: Any) -> None:
     """[weights], by column; knob 6 is the limit."""
     weights = matrix(job, step, 0)
-    low, high = part(weights.shape[1], share, shares, unit=LANES)
+    low, high = part(weights.shape[1], share, shares, unit=_VECTOR)
     for column in range(low, high, _BLOCK):
         end = min(column + _BLOCK, high)
         updates.limit_columns(weights, knob(job, step, 6), column, end, memory(scratch, end - column))

@@ -79,7 +79,8 @@ def test_the_number_of_threads_changes_no_bit(kind: str) -> None:
 
 def test_nor_does_it_of_wide_layers_and_other_optimisers() -> None:
     layers = [dense(300, 200, noise=0.2, dropout=0.3), dense(200, 300)]
-    for options in ({"optimiser": SGD(0.1, nesterov=True)}, {"average": 0.9}):
+    limited = Adam(0.01, l1=0.01, max_norm=0.5)
+    for options in ({"optimiser": SGD(0.1, nesterov=True)}, {"optimiser": limited}, {"average": 0.9}):
         for one, two in zip(train(layers, 1, **options), train(layers, 2, **options), strict=True):
             assert np.array_equal(one, two)
 
